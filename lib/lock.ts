@@ -1,0 +1,50 @@
+// conf/NAME.lock: every .deb exactly, and the archive state they came from. Text in deb822 paragraphs, sorted, no host names.
+
+/** One archive (a suite of a mirror) as it was when the lock was made. */
+export interface LockedArchive {
+  /** `main`, `updates`, `security`, or the name that a third-party mirror entry has in the conf. */
+  readonly name: string;
+  readonly suite: string;
+  readonly components: readonly string[];
+  /** Seconds since the epoch, from the Release's Date. */
+  readonly date: number;
+  /** SHA-256 of each component's Packages.xz as in the Release: enough to fetch it again by hash. */
+  readonly indexes: readonly { path: string; sha256: string; size: number }[];
+}
+
+/** Fields of the index that checks, unpacking and reports need, verbatim. */
+export const keptFields = [
+  "Source", "Essential", "Priority", "Section", "Installed-Size", "Multi-Arch", "Provides", "Depends", "Pre-Depends",
+  "Conflicts", "Breaks", "Replaces",
+] as const;
+export type KeptField = (typeof keptFields)[number];
+
+export interface LockedDeb {
+  readonly name: string;
+  readonly version: string;
+  readonly arch: string;
+  readonly archive: string;
+  /** Pool path, relative to the mirror. */
+  readonly filename: string;
+  readonly size: number;
+  readonly sha256: string;
+  readonly fields: Readonly<Partial<Record<KeptField, string>>>;
+  /** `image`: in the image. `tools`: in the tools tree (both are possible). */
+  readonly roles: readonly ("image" | "tools")[];
+}
+
+/** Ids that names have in the image; natural at first, then kept. */
+export interface Ledger {
+  readonly users: ReadonlyMap<string, number>;
+  readonly groups: ReadonlyMap<string, number>;
+}
+
+export interface Lock {
+  readonly suite: string;
+  readonly arch: string;
+  readonly archives: readonly LockedArchive[];
+  readonly debs: readonly LockedDeb[];
+  /** What each pattern of installDeb stood for: `linux-image-*` → `linux-image-6.12.57+deb13-amd64`. */
+  readonly patterns: ReadonlyMap<string, string>;
+  readonly ledger: Ledger;
+}

@@ -1,0 +1,73 @@
+// The one door to other programs of the host. Programs inside an image go through sandbox.ts, which comes through here.
+import type { Readable } from "node:stream";
+import { UserError } from "./errors.ts";
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+  readonly input?: string | Uint8Array;
+  /** File descriptors for the child, as of child_process; "pipe" collects. */
+  readonly stdin?: number | "ignore";
+  readonly stdout?: number | "pipe" | "inherit";
+  readonly stderr?: number | "pipe" | "inherit";
+  /** Called with each piece of stdout and stderr, in order of arrival. */
+  readonly onOutput?: (text: string) => void;
+  /** What the command is for, in the error: "could not list packages". */
+  readonly what?: string;
+  /** Exit statuses that are no failure (default: 0). */
+  readonly ok?: readonly number[];
+}
+
+export interface RunResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `argv` and waits for it. A status outside of `ok` throws a UserError with the command and its last lines. */
+export async function run(argv: readonly string[], o: RunOptions = {}): Promise<RunResult> {
+  const { execa } = await import("execa");
+  const [file, ...args] = argv;
+  const child = execa(file!, args, {
+    cwd: o.cwd,
+    env: o.env,
+    extendEnv: o.env === undefined,
+    input: o.input,
+    stdin: o.input === undefined ? (o.stdin ?? "ignore") : "pipe",
+    stdout: o.stdout ?? "pipe",
+    stderr: o.stderr ?? "pipe",
+    all: true,
+    reject: false,
+    stripFinalNewline: false,
+    buffer: true,
+    maxBuffer: 64 << 20,
+  } as const);
+  if (o.onOutput) (child.all as Readable | undefined)?.on("data", (piece: Buffer) => o.onOutput!(piece.toString()));
+  const r = await child;
+  const result: RunResult = { code: r.exitCode ?? -1, stdout: text(r.stdout), stderr: text(r.stderr) };
+  if (r.exitCode !== undefined && (o.ok ?? [0]).includes(r.exitCode)) return result;
+  throw new UserError("run.failed", `${o.what ? `${o.what}: ` : ""}\`${shellQuote(argv)}\` ${howItEnded(r)}`, {
+    details: lastLines(text(r.all)),
+    cause: r.cause,
+  });
+}
+
+function text(v: unknown): string {
+  return typeof v === "string" ? v : "";
+}
+
+function howItEnded(r: { exitCode?: number | undefined; signal?: string | undefined; code?: string | undefined }): string {
+  if (r.exitCode !== undefined) return `ended with status ${r.exitCode}`;
+  if (r.signal !== undefined) return `was ended by ${r.signal}`;
+  return r.code === "ENOENT" ? "was not found" : `could not start (${r.code ?? "unknown reason"})`;
+}
+
+/** The last `n` lines of an output, for an error. */
+export function lastLines(output: string, n = 20): string {
+  return output.trimEnd().split("\n").slice(-n).join("\n");
+}
+
+/** `argv` as a line that a shell would take. */
+export function shellQuote(argv: readonly string[]): string {
+  return argv.map((w) => (/^[\w@%+=:,./-]+$/.test(w) ? w : `'${w.replaceAll("'", `'\\''`)}'`)).join(" ");
+}
