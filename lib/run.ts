@@ -33,15 +33,15 @@ export async function run(argv: readonly string[], o: RunOptions = {}): Promise<
     env: o.env,
     extendEnv: o.env === undefined,
     input: o.input,
-    stdin: o.input === undefined ? (o.stdin ?? "ignore") : "pipe",
-    stdout: o.stdout ?? "pipe",
-    stderr: o.stderr ?? "pipe",
+    stdin: (o.input === undefined ? (o.stdin ?? "ignore") : "pipe") as "pipe",
+    stdout: (o.stdout ?? "pipe") as "pipe",
+    stderr: (o.stderr ?? "pipe") as "pipe",
     all: true,
     reject: false,
     stripFinalNewline: false,
     buffer: true,
     maxBuffer: 64 << 20,
-  } as const);
+  });
   if (o.onOutput) (child.all as Readable | undefined)?.on("data", (piece: Buffer) => o.onOutput!(piece.toString()));
   const r = await child;
   const result: RunResult = { code: r.exitCode ?? -1, stdout: text(r.stdout), stderr: text(r.stderr) };

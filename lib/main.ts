@@ -1,0 +1,160 @@
+// The command line: finds the verb, gives it what it asks for, prints what it returns, and ends with its status.
+import { parseArgs } from "node:util";
+import { engineVersion } from "./engine.ts";
+import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
+import { openProject } from "./project.ts";
+import { createReport, type Report } from "./report.ts";
+import type { Context, Outcome, Verb, VerbOption } from "./verbs/verb.ts";
+
+const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
+  init: () => import("./verbs/init.ts"),
+  image: () => import("./verbs/image.ts"),
+  check: () => import("./verbs/check.ts"),
+  plan: () => import("./verbs/plan.ts"),
+  lock: () => import("./verbs/lock.ts"),
+  update: () => import("./verbs/update.ts"),
+  fetch: () => import("./verbs/fetch.ts"),
+  deps: () => import("./verbs/deps.ts"),
+  why: () => import("./verbs/why.ts"),
+  tar: () => import("./verbs/tar.ts"),
+  shell: () => import("./verbs/shell.ts"),
+  try: () => import("./verbs/try.ts"),
+  log: () => import("./verbs/log.ts"),
+  clean: () => import("./verbs/clean.ts"),
+};
+
+const everywhere: Record<string, VerbOption> = {
+  conf: { type: "string", short: "c", value: "CONF", help: "image definition: a name in conf/ or a path (default: base)" },
+  directory: { type: "string", short: "C", value: "DIR", help: "project directory (default: this one)" },
+  mirror: { type: "string", value: "URI", help: "try this mirror first; can be repeated" },
+  json: { type: "boolean", help: "results and errors as JSON" },
+  quiet: { type: "boolean", short: "q", help: "errors and warnings only" },
+  verbose: { type: "boolean", short: "v", help: "every stage, and the output of what runs" },
+  trace: { type: "string", value: "FILE", help: "write a timeline for Perfetto or chrome://tracing" },
+  "no-cache": { type: "boolean", help: "use nothing that an earlier build made" },
+  locked: { type: "boolean", help: "refuse to change the lock" },
+  help: { type: "boolean", short: "h", help: "show this" },
+};
+
+await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<void> {
+  const name = argv.find((a) => a in verbs) ?? argv.find((a) => !a.startsWith("-"));
+  if (argv.includes("--version")) return void process.stdout.write(`debcast ${engineVersion}\n`);
+  let report = createReport({ stdout: process.stdout, stderr: process.stderr, env: process.env, quiet: false, verbose: false, json: argv.includes("--json") });
+  try {
+    if (name === undefined || !(name in verbs)) return await noVerb(name, argv);
+    const { verb } = await verbs[name]!();
+    const { values, args, rest } = parse(verb, argv);
+    if (values.help) return void process.stdout.write(verbHelp(verb));
+    report = reportFor(values);
+    if (verb.namespaces) await (await import("./namespace.ts")).enterNamespaces();
+    const outcome = await verb.run(context(values, args, rest, report));
+    report.close();
+    printOutcome(report, outcome, values.json === true, values.quiet === true);
+    process.exitCode = outcome.code ?? exitStatus.done;
+  } catch (e) {
+    report.error(e);
+    report.close();
+    process.exitCode = statusOf(e);
+  }
+}
+
+function statusOf(e: unknown): number {
+  if (e instanceof Mistakes) return exitStatus.mistake;
+  return e instanceof UserError ? e.exit : exitStatus.bug;
+}
+
+type Values = Record<string, string | boolean | string[] | undefined>;
+
+function parse(verb: Verb, argv: readonly string[]): { values: Values; args: string[]; rest: string[] } {
+  const cut = argv.indexOf("--");
+  const rest = cut === -1 ? [] : argv.slice(cut + 1);
+  const options: Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean }> = {};
+  for (const [k, v] of Object.entries({ ...everywhere, ...verb.options })) {
+    options[k] = { type: v.type, ...(v.short && { short: v.short }), ...(k === "mirror" && { multiple: true }) };
+  }
+  let parsed;
+  try {
+    parsed = parseArgs({ args: [...(cut === -1 ? argv : argv.slice(0, cut))], options, allowPositionals: true });
+  } catch (e) {
+    const message = (e as Error).message.split(". To specify")[0]!.replaceAll("'", "`");
+    throw usageError(message.charAt(0).toLowerCase() + message.slice(1), verb);
+  }
+  const args = parsed.positionals.slice(1);
+  const [least, most] = verb.args ?? [0, 0];
+  if (args.length < least) throw usageError(`\`debcast ${verb.name}\` wants an argument`, verb);
+  if (args.length > most) throw usageError(`\`${args[most]}\` is one argument too many`, verb);
+  return { values: parsed.values as Values, args, rest };
+}
+
+function usageError(message: string, verb: Verb): UserError {
+  return new UserError("usage", message, { hint: `debcast ${verb.usage}\n\`debcast ${verb.name} --help\` tells more`, exit: exitStatus.usage });
+}
+
+function reportFor(values: Values): Report {
+  const { stdout, stderr, env } = process;
+  return createReport({
+    stdout, stderr, env,
+    quiet: values.quiet === true,
+    verbose: values.verbose === true,
+    json: values.json === true,
+    trace: values.trace as string | undefined,
+  });
+}
+
+function context(values: Values, args: readonly string[], rest: readonly string[], report: Report): Context {
+  return {
+    project: openProject((values.directory as string | undefined) ?? "."),
+    conf: (values.conf as string | undefined) ?? "base",
+    args,
+    rest,
+    options: values as Context["options"],
+    mirrors: (values.mirror as string[] | undefined) ?? [],
+    cache: values["no-cache"] !== true,
+    locked: values.locked === true,
+    verbose: values.verbose === true,
+    json: values.json === true,
+    emit: report.emit,
+    setMask: report.setMask,
+  };
+}
+
+function printOutcome(report: Report, o: Outcome, json: boolean, quiet: boolean): void {
+  if (json) return report.data(JSON.stringify(o.data, null, 2));
+  if (o.text) report.data(o.text);
+  if (o.next?.length && !quiet) report.emit({ type: "note", text: `\nnext: ${o.next.join("\n      ")}` });
+}
+
+async function noVerb(name: string | undefined, argv: readonly string[]): Promise<void> {
+  if (name === undefined) {
+    const text = await overview();
+    const asked = argv.includes("--help") || argv.includes("-h");
+    (asked ? process.stdout : process.stderr).write(text);
+    process.exitCode = asked ? exitStatus.done : exitStatus.usage;
+    return;
+  }
+  const near = nearest(name, Object.keys(verbs));
+  throw new UserError("usage", `there is no verb \`${name}\``, {
+    hint: near ? `did you mean \`debcast ${near}\`?` : "`debcast --help` lists the verbs",
+    exit: exitStatus.usage,
+  });
+}
+
+async function overview(): Promise<string> {
+  const all = await Promise.all(Object.values(verbs).map(async (load) => (await load()).verb));
+  const width = Math.max(...all.map((v) => v.usage.length)) + 2;
+  const list = all.map((v) => `  ${v.usage.padEnd(width)}${v.summary}`).join("\n");
+  return `debcast VERB [-c CONF] [-C DIR] …: makes Debian images from base/*.ts and conf/*.ts\n\n${list}\n\nEvery verb takes:\n${optionHelp(everywhere)}\n`;
+}
+
+function verbHelp(verb: Verb): string {
+  const own = verb.options ? `\nOptions:\n${optionHelp(verb.options)}\n` : "";
+  return `debcast ${verb.usage}\n\n${verb.summary}\n${own}\nEvery verb takes:\n${optionHelp(everywhere)}\n`;
+}
+
+function optionHelp(options: Readonly<Record<string, VerbOption>>): string {
+  return Object.entries(options)
+    .map(([name, o]) => `  ${`${o.short ? `-${o.short}, ` : ""}--${name}${o.value ? ` ${o.value}` : ""}`.padEnd(26)}${o.help}`)
+    .join("\n");
+}

@@ -1,0 +1,90 @@
+// From a conf to a proved lock: what every verb does before it acts. Touches the network only when the lock does not say
+// enough, and writes nothing but the lock.
+import { join } from "node:path";
+import { openArchives, type Archives } from "./archive.ts";
+import { loadConf } from "./conf.ts";
+import { throwAll } from "./errors.ts";
+import { stage } from "./events.ts";
+import { epochOf, readLock, writeLock, type Lock, type LockedArchive } from "./lock.ts";
+import { proveSet } from "./plan/check.ts";
+import { loadPlan } from "./plan/load.ts";
+import { writeGenerated } from "./plan/names.ts";
+import type { Conf, Plan } from "./plan/plan.ts";
+import { resolve, type Change } from "./plan/resolve.ts";
+import { localDebs, type LocalDeb } from "./localdebs.ts";
+import { openSecrets, type Secrets } from "./secrets.ts";
+import type { Context } from "./verbs/verb.ts";
+
+export interface Loaded {
+  readonly conf: Conf;
+  readonly plan: Plan;
+  readonly secrets: Secrets;
+}
+
+export interface Prepared extends Loaded {
+  readonly lock: Lock;
+  readonly lockFile: string;
+  readonly changes: readonly Change[];
+  readonly local: readonly LocalDeb[];
+  /** SOURCE_DATE_EPOCH of the build. */
+  readonly epoch: number;
+}
+
+/** Loads conf and scriptlets. `only` plans these scriptlets instead of the conf's. */
+export async function load(c: Context, only?: readonly string[]): Promise<Loaded> {
+  return stage(c.emit, "load", async () => {
+    const conf = await loadConf(c.project, c.conf);
+    await writeGenerated(c.project);
+    const plan = await loadPlan(c.project, only ? { ...conf, scriptlets: only as Conf["scriptlets"] } : conf);
+    const secrets = openSecrets(c.project, process.env);
+    c.setMask(secrets.mask);
+    throwAll(secrets.missing([...new Set(plan.scriptlets.flatMap((s) => s.secrets))]));
+    return { conf, plan, secrets };
+  }, ({ plan }) => `${plan.scriptlets.length} scriptlets`);
+}
+
+export interface PrepareOptions {
+  /** Packages to move to the archive's present state. */
+  readonly update?: readonly string[] | "all";
+  /** Plans these scriptlets instead of the conf's, and leaves the lock file as it is. */
+  readonly only?: readonly string[];
+}
+
+/** Loads, locks and proves; writes the lock when it changed. */
+export async function prepare(c: Context, o: PrepareOptions = {}): Promise<Prepared> {
+  const loaded = await load(c, o.only);
+  const lockFile = lockFileOf(loaded.conf);
+  const before = readLock(lockFile);
+  const { lock, changes } = await stage(c.emit, "lock", () => resolveLock(c, loaded, before, o));
+  const epoch = epochOf(lock);
+  const local = await localDebs({ project: c.project, plan: loaded.plan, epoch });
+  await stage(c.emit, "check", async () => throwAll(proveSet({ plan: loaded.plan, lock, local: local.map((l) => l.info) })),
+    () => `${lock.debs.filter((d) => d.roles.includes("image")).length + local.length} packages, nothing missing`);
+  if (changes.length > 0 && !o.only) {
+    writeLock(lockFile, lock);
+    await writeGenerated(c.project);
+  }
+  return { ...loaded, lock, lockFile, changes, local, epoch };
+}
+
+/** conf/NAME.lock beside conf/NAME.ts. */
+export function lockFileOf(conf: Conf): string {
+  return join(conf.file.replace(/\.ts$/, ".lock"));
+}
+
+/** The package archives that `lock` was made from, or as they are now. */
+export function archivesOf(c: Context, conf: Conf, state?: readonly LockedArchive[]): Promise<Archives> {
+  return openArchives({ project: c.project, conf, mirrors: c.mirrors, emit: c.emit, ...(state && { state }) });
+}
+
+async function resolveLock(c: Context, { conf, plan }: Loaded, before: Lock | undefined, o: PrepareOptions) {
+  const state = o.update || !before ? undefined : before.archives;
+  let archives: Promise<Archives> | undefined;
+  return resolve({
+    plan,
+    ...(before && { lock: before }),
+    archives: () => (archives ??= archivesOf(c, conf, state)),
+    locked: c.locked,
+    ...(o.update && { update: o.update as string[] | "all" }),
+  });
+}

@@ -1,0 +1,22 @@
+import { ensureHostPrograms } from "../setup.ts";
+import { prepare } from "../prepare.ts";
+import { stage } from "../events.ts";
+import { checkTypes } from "../plan/types.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  name: "check",
+  usage: "check",
+  summary: "prove base/ and conf/ right: types, names, dependencies",
+  run: async (c: Context): Promise<Outcome> => {
+    await ensureHostPrograms(c.emit);
+    const { plan, lock, conf } = await prepare(c);
+    await stage(c.emit, "types", () => checkTypes(c.project, plan));
+    const packages = lock.debs.filter((d) => d.roles.includes("image")).length;
+    return {
+      text: `${conf.name}: ${plan.scriptlets.length} scriptlets, ${packages} packages, no mistakes`,
+      data: { conf: conf.name, scriptlets: plan.scriptlets.length, packages },
+      next: [`debcast image -c ${c.conf}`],
+    };
+  },
+};

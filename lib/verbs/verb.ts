@@ -1,0 +1,55 @@
+// What every verb of the command gets and gives back.
+import type { Emit } from "../events.ts";
+import type { Project } from "../project.ts";
+
+/** An option of one verb, beside those that every verb takes. */
+export interface VerbOption {
+  readonly type: "string" | "boolean";
+  readonly short?: string;
+  /** Placeholder for the value in the help: `FILE`. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+export interface Context {
+  readonly project: Project;
+  /** Name in conf/ or a path. */
+  readonly conf: string;
+  /** What follows the verb. */
+  readonly args: readonly string[];
+  /** What follows `--`. */
+  readonly rest: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly mirrors: readonly string[];
+  readonly cache: boolean;
+  readonly locked: boolean;
+  readonly verbose: boolean;
+  readonly json: boolean;
+  readonly emit: Emit;
+  /** Told once secrets are known. */
+  readonly setMask: (mask: (text: string) => string) => void;
+}
+
+export interface Outcome {
+  /** For stdout, for people. */
+  readonly text?: string;
+  /** For stdout with --json. */
+  readonly data: unknown;
+  /** Commands that one would want next. */
+  readonly next?: readonly string[];
+  /** Exit status when it is not 0. */
+  readonly code?: number;
+}
+
+export interface Verb {
+  readonly name: string;
+  /** `image [--out DIR]` */
+  readonly usage: string;
+  readonly summary: string;
+  readonly options?: Readonly<Record<string, VerbOption>>;
+  /** Least and most number of arguments. */
+  readonly args?: readonly [number, number];
+  /** Whether it works on trees with owners of their own, and so inside of namespaces. */
+  readonly namespaces?: boolean;
+  run(c: Context): Promise<Outcome>;
+}
