@@ -65,7 +65,9 @@ export async function fetchSmall(
   try {
     for (const url of urls) {
       let body: Buffer | undefined;
-      const failure = await withRetries(url, s, async () => (body = await takeSmall(url, o.limit, s)).length);
+      const failure = await withRetries(url, s, async () => {
+        body = await takeSmall(url, o.limit, s);
+      });
       if (failure === undefined) return { body: body!, url };
       failures.push(failure);
     }
@@ -77,6 +79,7 @@ export async function fetchSmall(
 
 async function takeSmall(url: string, limit: number, s: Session): Promise<Buffer> {
   const r = await s.http.get(url);
+  s.good.add(new URL(url).origin);
   const pieces: Buffer[] = [];
   let length = 0;
   const tooBig = () => new Failure("size", url, { reason: `more than ${limit} bytes` });

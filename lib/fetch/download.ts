@@ -25,7 +25,7 @@ export interface Session {
   readonly pause: number;
   /** Mirrors that are left alone for the rest of this session, with the reason. */
   readonly down: Map<string, string>;
-  /** Mirrors that have given at least one file. */
+  /** Mirrors that have begun to give at least one file. */
   readonly good: Set<string>;
   /** Bytes that arrived over the network. */
   received: number;
@@ -56,20 +56,18 @@ export async function download(item: FetchItem, s: Session): Promise<readonly Fa
 }
 
 /** `work` again after passing troubles, longer and longer apart; pieces that arrived count as success. */
-export async function withRetries(url: string, s: Session, work: () => Promise<number>): Promise<Failure | undefined> {
+export async function withRetries(url: string, s: Session, work: () => Promise<void>): Promise<Failure | undefined> {
   const origin = new URL(url).origin;
   for (let tries = 0; ; ) {
     const reason = s.down.get(origin);
     if (reason !== undefined) return new Failure("unreachable", url, { reason });
-    let got = 0;
     try {
-      got = await work();
-      s.good.add(origin);
+      await work();
       return undefined;
     } catch (e) {
       if (!(e instanceof Failure)) throw e;
       if (e.kind !== "transient" && e.kind !== "unreachable") return e;
-      got = e instanceof Interrupted ? e.got : 0;
+      const got = e instanceof Interrupted ? e.got : 0;
       tries = got >= goodProgress ? 1 : tries + 1;
       if (tries > s.retries) {
         // Else every one of hundreds of files would wait for a mirror that is not there.
@@ -110,18 +108,18 @@ async function fromMirror(url: string, part: Part, job: Job): Promise<Failure | 
 }
 
 /** Takes what is missing, and checks the whole. No validator is sent with a range: the SHA-256 is one, on any mirror. */
-async function attempt(url: string, part: Part, { item, s }: Job): Promise<number> {
+async function attempt(url: string, part: Part, { item, s }: Job): Promise<void> {
   const before = part.length;
   const whole = () => item.size !== undefined && part.length === item.size;
   if (!(before > 0 && whole())) {
     const r = await s.http.get(url, before);
+    s.good.add(new URL(url).origin);
     await take(r, part, { item, s });
   }
   const digest = part.digest();
   if (digest !== item.sha256) {
-    throw new Failure("content", url, { reason: `SHA-256 ${digest} instead of ${item.sha256}` });
+    throw new Failure("content", url, { reason: `SHA-256 ${digest}` });
   }
-  return part.length - before;
 }
 
 async function take(r: Response, part: Part, { item, s }: Job): Promise<void> {
@@ -129,10 +127,10 @@ async function take(r: Response, part: Part, { item, s }: Job): Promise<void> {
   const limit = item.size ?? r.total ?? sizeLimit;
   let got = 0;
   try {
-    if (r.total !== undefined && r.total !== limit) throw wrongSize(r.url, `${r.total}`, limit);
+    if (r.total !== undefined && r.total !== limit) throw wrongSize(r.url, `${r.total}`);
     if (item.size === undefined && r.total !== undefined) s.onTotal(r.total - part.length);
     for await (const piece of r.body as AsyncIterable<Buffer>) {
-      if (part.length + piece.length > limit) throw wrongSize(r.url, "more", limit);
+      if (part.length + piece.length > limit) throw wrongSize(r.url, `more than ${limit}`);
       got += piece.length;
       s.received += piece.length;
       await part.write(piece);
@@ -150,6 +148,6 @@ async function take(r: Response, part: Part, { item, s }: Job): Promise<void> {
 /** For what has no known size. */
 const sizeLimit = 8 * 2 ** 30;
 
-function wrongSize(url: string, got: string, expected: number): Failure {
-  return new Failure("size", url, { reason: `${got} bytes instead of ${expected}` });
+function wrongSize(url: string, got: string): Failure {
+  return new Failure("size", url, { reason: `${got} bytes` });
 }

@@ -22,13 +22,13 @@ export function fetchErrors(failed: readonly FailedItem[]): UserError[] {
 
 /** Errors for files that may not be fetched since nothing may touch the network. */
 export function offlineErrors(missing: readonly { item: FetchItem; damaged: boolean }[]): UserError[] {
-  const errors = [];
+  const errors: UserError[] = [];
   const hint = "run `debcast fetch` while online";
   for (const damaged of [true, false]) {
     const labels = missing.filter((m) => m.damaged === damaged).map((m) => m.item.label);
     if (labels.length === 0) continue;
-    const state = damaged ? "damaged (its SHA-256 is not the locked one)" : "not in downloads/";
-    const message = `${subject(labels)} ${labels.length > 1 && !damaged ? "are" : labels.length > 1 ? "are each" : "is"} ${state}, and offline nothing is fetched`;
+    const state = damaged ? "damaged (the SHA-256 is not what it should be)" : "not in downloads/";
+    const message = `${subject(labels)} ${labels.length > 1 ? "are" : "is"} ${state}, and offline nothing is fetched`;
     errors.push(new UserError(damaged ? "fetch.damaged" : "fetch.missing", message, { hint, details: list(labels) }));
   }
   return errors;
@@ -61,33 +61,39 @@ function worstOf(failures: readonly Failure[]): Failure | undefined {
 function groupKey(f: FailedItem): string {
   const worst = worstOf(f.failures)?.kind ?? "absent";
   if (worst === "absent") return `gone ${f.item.hint}`;
-  if (worst === "unreachable") return `unreachable ${f.failures.map((x) => `${new URL(x.url).origin} ${x.kind} ${x.message}`).join()}`;
-  return f.item.to;
+  if (worst === "size" || worst === "content") return f.item.to;
+  return reasonsByMirror(f.failures).join();
 }
 
 function groupError(group: readonly FailedItem[]): UserError {
-  const first = group[0]!;
-  const worst = worstOf(first.failures);
+  const { item, failures } = group[0]!;
+  const kind = worstOf(failures)?.kind ?? "absent";
   const labels = group.map((f) => f.item.label);
-  const hint = first.item.hint;
   const was = group.some((f) => f.damaged) ? " (what is in downloads/ is damaged)" : "";
-  const seen = group.length === 1 ? addresses(first.failures) : list(labels);
-  switch (worst?.kind ?? "absent") {
-    case "absent":
-      return new UserError("fetch.gone", `${subject(labels)} ${labels.length > 1 ? "are" : "is"} gone from every mirror tried${was}`, { hint, details: seen });
-    case "unreachable": {
-      const origins = first.failures.map((f) => `\`${new URL(f.url).origin}\`: ${f.kind === "absent" ? "does not have it" : f.message}`);
-      const details = [...new Set(origins)].join("\n") + (labels.length > 1 ? `\nwanted: ${list(labels, ", ")}` : "");
-      return new UserError("fetch.unreachable", `${subject(labels)} could not be fetched, no mirror answers${was}`, { details });
-    }
-    default:
-      return new UserError(codes[worst!.kind], `\`${first.item.label}\` could not be fetched: ${worst!.message}${was}`, { details: seen, hint: advice(worst!.kind) });
+  const many = labels.length > 1;
+  if (kind === "absent") {
+    const details = many ? list(labels) : addresses(failures);
+    return new UserError(codes[kind], `${subject(labels)} ${many ? "are" : "is"} gone from every mirror tried${was}`, { hint: item.hint, details });
   }
+  const wrong = kind === "content" || kind === "size";
+  const what = wrong ? `: what came has the wrong ${kind}` : "";
+  const expected = `expected: ${item.size === undefined ? "" : `${item.size} bytes, `}SHA-256 ${item.sha256}\n`;
+  const seen = many ? `${reasonsByMirror(failures).join("\n")}\nwanted: ${list(labels, ", ")}` : addresses(failures);
+  return new UserError(codes[kind], `${subject(labels)} could not be fetched${what}${was}`, { details: `${wrong ? expected : ""}${seen}`, hint: hints[kind] });
 }
 
-function advice(kind: FailureKind): string | undefined {
-  if (kind !== "size" && kind !== "content") return undefined;
-  return "the mirror is wrong or being changed: try again later, or another one with `--mirror`";
+const elsewhere = "another mirror can be named with `--mirror`";
+const hints: Record<Exclude<FailureKind, "absent">, string> = {
+  unreachable: `look at the network; ${elsewhere}`,
+  transient: `try again, what has come so far is kept; ${elsewhere}`,
+  range: `try again; ${elsewhere}`,
+  refused: elsewhere,
+  size: `the mirror is wrong or being changed: try again later; ${elsewhere}`,
+  content: `the mirror is wrong or being changed: try again later; ${elsewhere}`,
+};
+
+function reasonsByMirror(failures: readonly Failure[]): string[] {
+  return [...new Set(failures.map((f) => `${new URL(f.url).origin}: ${f.message}`))];
 }
 
 function subject(labels: readonly string[]): string {

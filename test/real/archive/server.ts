@@ -1,4 +1,5 @@
 // An HTTP server on the loopback with everything that a mirror can do wrong, path by path.
+import { once } from "node:events";
 import { createServer, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -111,7 +112,7 @@ function answer(x: Exchange): void {
     begin(x, 404, {});
     x.res.end("not found\n");
   } else {
-    void serve(x, change ? change(x.content) : x.content);
+    serve(x, change ? change(x.content) : x.content).catch(() => x.res.destroy());
   }
 }
 
@@ -146,7 +147,7 @@ async function pour(res: ServerResponse, body: Buffer): Promise<void> {
   res.write(body);
   const more = Buffer.alloc(1 << 16);
   while (!res.destroyed) {
-    if (!res.write(more)) await new Promise((done) => res.once("drain", done).once("close", done));
+    if (!res.write(more)) await once(res, "drain");
   }
 }
 
