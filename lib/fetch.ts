@@ -101,8 +101,8 @@ async function takeSmall(url: string, limit: number, s: Session): Promise<Buffer
 async function openSession(o: HttpOptions): Promise<Session> {
   return {
     http: await openHttp({ connections, idle: o.idle ?? 15_000 }),
-    retries: o.retries ?? 4,
-    pause: o.pause ?? 250,
+    retries: o.retries ?? 3,
+    pause: o.pause ?? 500,
     down: new Map(),
     good: new Set(),
     received: 0,

@@ -1,5 +1,5 @@
 // lib/fetch.ts and lib/cache.ts against a real server that goes wrong in every way a mirror does.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
@@ -304,6 +304,18 @@ describe("errors", () => {
     expect(one.requests).toEqual([]);
   });
 
+  test("a full disk is called so", async ({ skip }) => {
+    if (spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", space.dir]).status !== 0) skip("no file system can be mounted here");
+    using fetcher = bundledFetcher(space.dir);
+    mkdirSync(dir);
+    const child = fetcher.start(item("big"), ["unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=100k none ${dir} && exec "$@"`, "sh"]);
+    expect(await child.ended).toBe(1);
+    expect(child.stderr().replaceAll(dir, "DIR")).toMatchInlineSnapshot(`
+      "error: \`DIR/big_1.0_all.deb\` cannot be written: no space is left there
+      "
+    `);
+  });
+
   test("a damaged file that cannot be fetched again is called so", async () => {
     mkdirSync(dir);
     writeFileSync(item("hello").to, "not a .deb");
@@ -443,23 +455,32 @@ describe("small files", () => {
   });
 });
 
-/** fetchFiles() as a program of its own, for what two processes or a kill do. */
-function bundledFetcher(at: string): { start(item: FetchItem): { pid: number; ended: Promise<number | null> }; [Symbol.dispose](): void } {
+interface Child {
+  readonly pid: number;
+  readonly ended: Promise<number | null>;
+  stderr(): string;
+}
+
+/** fetchFiles() as a program of its own, for what two processes or a kill do. `under` is a command that runs it. */
+function bundledFetcher(at: string): { start(item: FetchItem, under?: string[]): Child; [Symbol.dispose](): void } {
   // Beside node_modules' packages, where a bundle finds them and the engine finds itself.
   const file = join(engineRoot, `node_modules/.cache/debcast-test-${process.pid}.mjs`);
   const code = `import { fetchFiles } from ${JSON.stringify(join(engineRoot, "lib/fetch.ts"))};
-    await fetchFiles({ files: [JSON.parse(process.argv[2])], emit: () => {} });`;
+    import { renderErrors } from ${JSON.stringify(join(engineRoot, "lib/report.ts"))};
+    await fetchFiles({ files: [JSON.parse(process.argv[2])], emit: () => {} }).catch((e) => {
+      process.stderr.write(renderErrors(e) + "\\n");
+      process.exitCode = 1;
+    });`;
   writeFileSync(join(at, "entry.mjs"), code);
+  buildSync({ entryPoints: [join(at, "entry.mjs")], outfile: file, bundle: true, platform: "node", format: "esm", packages: "external", logLevel: "error" });
   return {
-    start: (item) => {
-      buildOnce(join(at, "entry.mjs"), file);
-      const child = spawn(process.execPath, [file, JSON.stringify(item)], { stdio: ["ignore", "inherit", "inherit"] });
-      return { pid: child.pid!, ended: new Promise((done) => child.on("close", (code) => done(code))) };
+    start: (item, under = []) => {
+      const [command, ...args] = [...under, process.execPath, file, JSON.stringify(item)];
+      const child = spawn(command!, args, { stdio: ["ignore", "inherit", "pipe"] });
+      let stderr = "";
+      child.stderr.on("data", (d: Buffer) => (stderr += d.toString()));
+      return { pid: child.pid!, ended: new Promise((done) => child.on("close", (status) => done(status))), stderr: () => stderr };
     },
     [Symbol.dispose]: () => rmSync(file, { force: true }),
   };
-}
-
-function buildOnce(entry: string, outfile: string): void {
-  if (!existsSync(outfile)) buildSync({ entryPoints: [entry], outfile, bundle: true, platform: "node", format: "esm", packages: "external", logLevel: "error" });
 }
