@@ -1,4 +1,8 @@
 // conf/NAME.lock: every .deb exactly, and the archive state they came from. Text in deb822 paragraphs, sorted, no host names.
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { formatLock, parseLock } from "./lock/text.ts";
+
+export { formatLock, parseLock };
 
 /** One archive (a suite of a mirror) as it was when the lock was made. */
 export interface LockedArchive {
@@ -47,4 +51,25 @@ export interface Lock {
   /** What each pattern of installDeb stood for: `linux-image-*` → `linux-image-6.12.57+deb13-amd64`. */
   readonly patterns: ReadonlyMap<string, string>;
   readonly ledger: Ledger;
+}
+
+/** SOURCE_DATE_EPOCH of what is built from this lock: the newest of its archives' dates. */
+export function epochOf(lock: Pick<Lock, "archives">): number {
+  return Math.max(0, ...lock.archives.map((a) => a.date));
+}
+
+/** The lock in `file`, if there is one. */
+export function readLock(file: string): Lock | undefined {
+  if (!existsSync(file)) return undefined;
+  return parseLock(readFileSync(file, "utf8"), file);
+}
+
+/** Writes the lock, whole or not at all; an unchanged one is left alone. Returns whether it was written. */
+export function writeLock(file: string, lock: Lock): boolean {
+  const text = formatLock(lock);
+  if (existsSync(file) && readFileSync(file, "utf8") === text) return false;
+  const temporary = `${file}.${process.pid}.new`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, file);
+  return true;
 }
