@@ -104,6 +104,7 @@ async function openSession(o: HttpOptions): Promise<Session> {
     retries: o.retries ?? 3,
     pause: o.pause ?? 500,
     down: new Map(),
+    failed: new Map(),
     good: new Set(),
     received: 0,
     onLength: () => {},

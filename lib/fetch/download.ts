@@ -25,6 +25,8 @@ export interface Session {
   readonly pause: number;
   /** Mirrors that are left alone for the rest of this session, with the reason. */
   readonly down: Map<string, string>;
+  /** How many files each mirror has failed to give. */
+  readonly failed: Map<string, number>;
   /** Mirrors that have begun to give at least one file. */
   readonly good: Set<string>;
   /** Bytes that arrived over the network. */
@@ -70,8 +72,7 @@ export async function withRetries(url: string, s: Session, work: () => Promise<v
       const got = e instanceof Interrupted ? e.got : 0;
       tries = got >= goodProgress ? 1 : tries + 1;
       if (tries > s.retries) {
-        // Else every one of hundreds of files would wait for a mirror that is not there.
-        if (e.kind === "unreachable" || !s.good.has(origin)) s.down.set(origin, e.message);
+        giveUp(origin, e, s);
         return e;
       }
       await sleep(Math.max(s.pause * 2 ** (tries - 1), e.wait));
@@ -80,6 +81,16 @@ export async function withRetries(url: string, s: Session, work: () => Promise<v
 }
 
 const goodProgress = 1 << 16;
+
+/** Leaves a mirror alone that nothing comes from; else every one of hundreds of files would wait for it. */
+function giveUp(origin: string, f: Failure, s: Session): void {
+  const failed = (s.failed.get(origin) ?? 0) + 1;
+  s.failed.set(origin, failed);
+  if (f.kind === "unreachable" || (failed >= enoughFailed && !s.good.has(origin))) s.down.set(origin, f.message);
+}
+
+/** One file may have troubles of its own, and a few may fail before the first comes. */
+const enoughFailed = 8;
 
 /** A body that stopped after `got` bytes. */
 class Interrupted extends Failure {

@@ -16,6 +16,8 @@ export interface Fault {
   readonly resetAfter?: number;
   /** Always the whole file, status 200. */
   readonly ignoreRange?: true;
+  /** Status 206, but from the first byte, whatever was asked for. */
+  readonly wrongRange?: true;
   /** The file, and then bytes without an end; no length is told. */
   readonly endless?: true;
   /** Other content is served. */
@@ -123,9 +125,9 @@ function begin(x: Exchange, status: number, headers: OutgoingHttpHeaders): void 
 
 async function serve(x: Exchange, content: Buffer): Promise<void> {
   const { res } = x;
-  const { ignoreRange, endless, stallAfter, resetAfter, pace } = x.fault;
+  const { ignoreRange, wrongRange, endless, stallAfter, resetAfter, pace } = x.fault;
   const range = ignoreRange || endless ? null : /^bytes=(\d+)-$/.exec(x.request.range ?? "");
-  const from = range ? Number(range[1]) : 0;
+  const from = range && !wrongRange ? Number(range[1]) : 0;
   if (range && from >= content.length) {
     begin(x, 416, { "content-range": `bytes */${content.length}` });
     return void res.end();
