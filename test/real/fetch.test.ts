@@ -104,6 +104,13 @@ describe("passing troubles", () => {
     expect(bytesOf("big").equals(one.deb("big").content)).toBe(true);
   });
 
+  test("a connection that is reset time and again is gone on with as long as enough comes", async () => {
+    one.fault("big_1.0_all.deb", { resetAfter: 70_000 });
+    await get([item("big")], { retries: 1 });
+    expect(ranges(one)).toEqual(["200 whole", ...[70_000, 140_000, 210_000, 280_000].map((n) => `206 bytes=${n}-`)]);
+    expect(bytesOf("big").equals(one.deb("big").content)).toBe(true);
+  });
+
   test("a server that ignores Range sends the whole again", async () => {
     one.fault("big_1.0_all.deb", { ignoreRange: true });
     one.fault("big_1.0_all.deb", { resetAfter: 100_000 }, 1);
