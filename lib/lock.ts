@@ -1,7 +1,9 @@
 // conf/NAME.lock: every .deb exactly, and the archive state they came from. Text in deb822 paragraphs, sorted, no host names.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import type { KeptFields } from "./deb/kept.ts";
 import { formatLock, parseLock } from "./lock/text.ts";
 
+export { keptFields, type KeptField } from "./deb/kept.ts";
 export { formatLock, parseLock };
 
 /** One archive (a suite of a mirror) as it was when the lock was made. */
@@ -16,13 +18,6 @@ export interface LockedArchive {
   readonly indexes: readonly { path: string; sha256: string; size: number }[];
 }
 
-/** Fields of the index that checks, unpacking and reports need, verbatim. */
-export const keptFields = [
-  "Source", "Essential", "Priority", "Section", "Installed-Size", "Multi-Arch", "Provides", "Depends", "Pre-Depends",
-  "Conflicts", "Breaks", "Replaces",
-] as const;
-export type KeptField = (typeof keptFields)[number];
-
 export interface LockedDeb {
   readonly name: string;
   readonly version: string;
@@ -32,7 +27,7 @@ export interface LockedDeb {
   readonly filename: string;
   readonly size: number;
   readonly sha256: string;
-  readonly fields: Readonly<Partial<Record<KeptField, string>>>;
+  readonly fields: KeptFields;
   /** `image`: in the image. `tools`: in the tools tree (both are possible). */
   readonly roles: readonly ("image" | "tools")[];
 }

@@ -6,9 +6,9 @@
 import { closeSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
-import { keptOf, poolPath } from "../lock/text.ts";
 import type { LockedDeb } from "../lock.ts";
 import { parseParagraph } from "./control.ts";
+import { keptOf, poolPath } from "./kept.ts";
 
 /** A package as an index has it. */
 export type IndexedDeb = Omit<LockedDeb, "roles">;

@@ -15,9 +15,11 @@ export interface Verification {
   readonly tool?: "gpgv" | "sqv";
 }
 
+const signedMessage = "-----BEGIN PGP SIGNED MESSAGE-----";
+
 /** The text under the signature, if a key of the keyring made it; else throws. */
 export async function verifyCleartext(v: Verification): Promise<string> {
-  if (!/^-----BEGIN PGP SIGNED MESSAGE-----\n/.test(v.text) || count(v.text, "-----BEGIN PGP SIGNED MESSAGE-----") !== 1 || count(v.text, "-----BEGIN PGP SIGNATURE-----") !== 1) {
+  if (!v.text.startsWith(`${signedMessage}\n`) || count(v.text, signedMessage) !== 1 || count(v.text, "-----BEGIN PGP SIGNATURE-----") !== 1) {
     throw new UserError("signature.absent", `${v.what} is not a signed text`, { details: v.text.slice(0, 200), hint: "a proxy or a login page may have answered in place of the mirror" });
   }
   if (!existsSync(v.keyring)) throw new UserError("signature.keyring", `the keyring \`${v.keyring}\` is not there`);

@@ -1,8 +1,9 @@
 // The lock as text. One paragraph per archive, pattern and package, one field per line, all sorted by code unit: so that a diff
 // shows what changed, and two people's changes merge unless they touch the same package.
 import { parseParagraph, splitParagraphs, type Paragraph } from "../deb/control.ts";
+import { keptFields, keptOf, poolPath } from "../deb/kept.ts";
 import { UserError, type Where } from "../errors.ts";
-import { keptFields, type Ledger, type Lock, type LockedArchive, type LockedDeb } from "../lock.ts";
+import type { Ledger, Lock, LockedArchive, LockedDeb } from "../lock.ts";
 
 // ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -162,19 +163,6 @@ function readDeb(part: Part): LockedDeb {
     fields: keptOf(part.p),
     roles: roles as LockedDeb["roles"],
   };
-}
-
-/** A relative path without `..`. */
-export const poolPath = /^(?!(?:.*\/)?\.\.(?:\/|$))[^\s/]+(?:\/[^\s/]+)*$/;
-
-/** The fields of a stanza that a lock keeps. */
-export function keptOf(p: Paragraph): LockedDeb["fields"] {
-  const kept: Partial<Record<(typeof keptFields)[number], string>> = {};
-  for (const name of keptFields) {
-    const value = p.get(name);
-    if (value) kept[name] = value.replaceAll("\n", " ");
-  }
-  return kept;
 }
 
 function readLedger(parts: readonly Part[]): Ledger {

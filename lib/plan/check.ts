@@ -4,7 +4,8 @@ import type { Archives } from "../archive.ts";
 import { formatAlternative, parseRelations, type Alternative } from "../deb/dependency.ts";
 import { UserError, type Where } from "../errors.ts";
 import { formatWhere } from "../format.ts";
-import type { KeptField, Lock } from "../lock.ts";
+import type { KeptFields } from "../deb/kept.ts";
+import type { Lock } from "../lock.ts";
 import { choose, PackageSet, type Clash } from "./closure.ts";
 import { knownScriptlets, scriptletFor, type Known } from "./known.ts";
 import type { Plan } from "./plan.ts";
@@ -15,7 +16,7 @@ export interface LocalDebInfo {
   readonly version: string;
   readonly arch: string;
   /** Of its control file. */
-  readonly fields: Readonly<Partial<Record<KeptField, string>>>;
+  readonly fields: KeptFields;
   /** As the scriptlet said it. */
   readonly spec: string;
   readonly where: Where;
@@ -35,7 +36,7 @@ interface Member {
   readonly name: string;
   readonly version: string;
   readonly arch: string;
-  readonly fields: Readonly<Partial<Record<KeptField, string>>>;
+  readonly fields: KeptFields;
   readonly where: Where;
   readonly local: boolean;
 }
