@@ -2,12 +2,14 @@
 // whole and has the SHA-256 that was asked for, so whatever lies under a final name was right when it came. cache.ts keeps
 // record of that; what is already there and right is not fetched.
 import type { BigIntStats } from "node:fs";
+import { dirname } from "node:path";
 import { UserError, throwAll } from "./errors.ts";
 import type { Emit, StageName } from "./events.ts";
 import { checkCached, recordVerified } from "./cache.ts";
 import { download, withRetries, type FetchItem, type Session } from "./fetch/download.ts";
 import { fetchErrors, offlineErrors, smallError, type FailedItem } from "./fetch/failures.ts";
 import { Failure, openHttp } from "./fetch/http.ts";
+import { removeLeft } from "./fetch/part.ts";
 
 export type { FetchItem } from "./fetch/download.ts";
 export { urlIn } from "./fetch/http.ts";
@@ -150,6 +152,8 @@ async function fetchMissing(missing: readonly Missing[], o: FetchOptions): Promi
   } finally {
     await s.http.close();
     await recordVerified(whole);
+    const there = new Set(whole.map((w) => w.path));
+    await Promise.all([...new Set(whole.map((w) => dirname(w.path)))].map((dir) => removeLeft(dir, there)));
   }
   if (fatal !== undefined) throw fatal;
   const position = new Map(missing.map((m, i) => [m.item, i]));

@@ -3,9 +3,9 @@
 // process can win; so two runs that fetch the same file never write into the same one.
 // Nothing is synced to disk: cache.ts hashes a file again unless size, times and inode are those it had when it was verified.
 import { createHash } from "node:crypto";
-import type { BigIntStats } from "node:fs";
+import { readFileSync, type BigIntStats } from "node:fs";
 import { mkdir, open, readdir, rename, rm, type FileHandle } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 export interface Part {
   /** Bytes taken so far. */
@@ -36,7 +36,7 @@ export async function openPart(to: string, onLength: (delta: number) => void): P
 }
 
 /** The names of `dir` that are parts, each with the file it will be. */
-export async function leftParts(dir: string): Promise<{ name: string; of: string; pid: number | undefined }[]> {
+async function leftParts(dir: string): Promise<{ name: string; of: string; pid: number | undefined }[]> {
   const names = await readdir(dir);
   return names.flatMap((name) => {
     const m = /^(.+)\.part(?:\.(\d+))?$/.exec(name);
@@ -48,20 +48,30 @@ async function takeOver(to: string, mine: string): Promise<void> {
   const dir = dirname(to);
   const free = (await leftParts(dir)).filter((p) => p.of === basename(to) && (p.pid === undefined || !alive(p.pid)));
   for (const { name } of free) {
-    const from = `${dir}/${name}`;
-    await rename(from, mine).catch((e: NodeJS.ErrnoException) => {
+    await rename(join(dir, name), mine).catch((e: NodeJS.ErrnoException) => {
       if (e.code !== "ENOENT") throw e;
     });
   }
+}
+
+/** Removes what killed runs left of files that are there by now. */
+export async function removeLeft(dir: string, there: ReadonlySet<string>): Promise<void> {
+  const parts = (await leftParts(dir)).filter((p) => there.has(join(dir, p.of)) && !(p.pid !== undefined && alive(p.pid)));
+  await Promise.all(parts.map((p) => rm(join(dir, p.name), { force: true })));
 }
 
 function alive(pid: number): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
-    return true;
   } catch (e) {
-    return (e as NodeJS.ErrnoException).code === "EPERM";
+    if ((e as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  try {
+    // A killed process may stay as a zombie: in a container, for good.
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return true;
   }
 }
 

@@ -97,6 +97,23 @@ describe("several at a time", () => {
     expect(left()).toEqual(["big_1.0_all.deb"]);
   });
 
+  test("what a killed run left is taken up even if nobody collects its process", async () => {
+    // The sleep that takes the shell's place never waits for its child, which stays a zombie.
+    const keeper = spawn("sh", ["-c", "sleep 0.01 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+    try {
+      const zombie = Number(await new Promise((done) => keeper.stdout.once("data", (d: Buffer) => done(d.toString()))));
+      const state = () => readFileSync(`/proc/${zombie}/stat`, "utf8").replace(/^.*\) /s, "")[0];
+      while (state() !== "Z") await new Promise((done) => setTimeout(done, 10));
+      mkdirSync(dir);
+      writeFileSync(`${item("big").to}.part.${zombie}`, one.deb("big").content.subarray(0, 5000));
+      await get([item("big")]);
+      expect(ranges(one)).toEqual(["206 bytes=5000-"]);
+      expect(left()).toEqual(["big_1.0_all.deb"]);
+    } finally {
+      keeper.kill("SIGKILL");
+    }
+  });
+
   test("a full disk is called so", async ({ skip }) => {
     if (spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "none", space]).status !== 0) skip("no file system can be mounted here");
     using fetcher = bundledFetcher(space);
