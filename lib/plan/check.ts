@@ -43,10 +43,20 @@ interface Member {
 
 /** Every problem, in the order of the plan. */
 export function proveSet(o: CheckOptions): UserError[] {
-  const members = membersOf(o);
-  const set = new PackageSet<Member>(o.lock.arch, members);
-  const context: Context = { ...o, set, members, suggest: suggester(o, members) };
+  const context = contextOf(o);
   return [...wrongArchitectures(context), ...duplicates(context), ...missing(context), ...clashes(context)];
+}
+
+/** Names of packages that are not as they say they must be; for comparing with another prover. */
+export function brokenPackages(o: CheckOptions): string[] {
+  const c = contextOf(o);
+  const names = [...unmetOf(c).map((u) => u.by.name), ...c.members.flatMap((m) => c.set.clashesOf(m)).map((clash) => clash.deb.name)];
+  return [...new Set(names)].sort();
+}
+
+function contextOf(o: CheckOptions): Context {
+  const members = membersOf(o);
+  return { ...o, set: new PackageSet<Member>(o.lock.arch, members), members, suggest: suggester(o, members) };
 }
 
 interface Context extends CheckOptions {
