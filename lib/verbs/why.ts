@@ -1,0 +1,97 @@
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseRelations, satisfies } from "../deb/dependency.ts";
+import { UserError, nearest, type Where } from "../errors.ts";
+import { formatWhere } from "../format.ts";
+import type { Lock, LockedDeb } from "../lock.ts";
+import { load, lockFileOf } from "../prepare.ts";
+import { readLock } from "../lock.ts";
+import { readMade } from "../made.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  name: "why",
+  usage: "why PKG|PATH",
+  summary: "which scriptlet and line, or which package, put something into the image",
+  args: [1, 1],
+  run: async (c: Context): Promise<Outcome> => {
+    const [what] = c.args as [string];
+    const { plan, conf } = await load(c);
+    const lock = readLock(lockFileOf(conf));
+    const reasons = what.startsWith("/") ? whyPath(c, what, plan, conf.name) : whyPackage(what, plan, lock);
+    return { text: reasons.map((r) => r.text).join("\n"), data: reasons };
+  },
+};
+
+interface Reason {
+  readonly text: string;
+  readonly where?: Where;
+  readonly package?: string;
+}
+
+/** The lines that name a package, and the packages that depend on it. */
+function whyPackage(name: string, plan: Plan, lock: Lock | undefined): Reason[] {
+  const deb = lock?.debs.find((d) => d.name === name);
+  const said = plan.scriptlets.flatMap((s) => s.debs).filter((d) => nameOf(d, lock) === name);
+  if (said.length === 0 && !deb) {
+    const near = nearest(name, lock?.debs.map((d) => d.name) ?? []);
+    throw new UserError("why.unknown", `\`${name}\` is not in this image`, { hint: near ? `did you mean \`debcast why ${near}\`?` : undefined });
+  }
+  const lines = said.map((d): Reason => ({ text: `${formatWhere(d.where)}: installDeb("${d.spec}")`, where: d.where }));
+  if (said.length === 0) lines.push({ text: `${name} is in no image: debcast's own tools use it` });
+  const users = deb && lock ? dependants(deb, lock) : [];
+  return [...lines, ...users.map((u) => ({ text: `${u.name} depends on it (${u.relation})`, package: u.name }))];
+}
+
+function nameOf(d: Plan["scriptlets"][number]["debs"][number], lock: Lock | undefined): string {
+  if (d.kind === "name") return d.name;
+  if (d.kind === "build") return d.control.name;
+  return d.kind === "pattern" ? (lock?.patterns.get(d.spec) ?? d.spec) : d.spec;
+}
+
+function dependants(deb: LockedDeb, lock: Lock): { name: string; relation: string }[] {
+  return lock.debs
+    .filter((d) => d.roles.includes("image"))
+    .flatMap((d) =>
+      [d.fields["Pre-Depends"], d.fields.Depends]
+        .flatMap((f) => (f ? parseRelations(f) : []))
+        .filter((alternatives) => alternatives.some((a) => satisfies(a, deb)))
+        .map((alternatives) => ({ name: d.name, relation: alternatives.map((a) => a.name).join(" | ") })),
+    );
+}
+
+/** The package that ships a path, the scriptlet that made it, or the maintainer scripts that speak of it. */
+function whyPath(c: Context, path: string, plan: Plan, image: string): Reason[] {
+  const root = join(c.project.imageDir, image);
+  const info = join(root, "var/lib/dpkg/info");
+  if (!existsSync(info)) throw new UserError("why.no-image", `\`${image}\` has not been built, so nobody put \`${path}\` there yet`, { hint: "debcast image" });
+  const names = [path, path.replace(/^\/(bin|sbin|lib|lib64)\//, "/usr/$1/")];
+  const made = readMade(c.project, image).filter((m) => names.includes(m.path));
+  const shipped = readdirSync(info).filter((f) => f.endsWith(".list")).filter((f) => {
+    const list = readFileSync(join(info, f), "utf8").split("\n");
+    return names.some((n) => list.includes(n));
+  }).map((f) => f.slice(0, -5));
+  const reasons: Reason[] = [
+    ...shipped.map((p) => ({ text: `package ${p} ships it${scriptletsOf(p, plan)}`, package: p })),
+    ...made.map((m) => ({ text: `${formatWhere(m.where)}: ${m.step}`, where: m.where })),
+  ];
+  return reasons.length > 0 ? reasons : mentioned(info, path, existsSync(join(root, path)), plan);
+}
+
+function scriptletsOf(name: string, plan: Plan): string {
+  const bare = name.split(":")[0]!;
+  const where = plan.scriptlets.flatMap((s) => s.debs).filter((d) => d.kind === "name" && d.name === bare).map((d) => formatWhere(d.where));
+  return where.length > 0 ? `: ${where.join(", ")}` : "";
+}
+
+function mentioned(info: string, path: string, exists: boolean, plan: Plan): Reason[] {
+  const scripts = readdirSync(info).filter((f) => /\.(preinst|postinst)$/.test(f));
+  const speaking = scripts.filter((f) => readFileSync(join(info, f), "utf8").includes(path));
+  if (!exists && speaking.length === 0) throw new UserError("why.no-path", `there is no \`${path}\` in the image, and nothing speaks of it`);
+  if (speaking.length === 0) return [{ text: `no package ships ${path}, no step made it, and no maintainer script names it: a program that one of them ran wrote it` }];
+  return speaking.map((f) => {
+    const [pkg, script] = [f.replace(/\.\w+$/, ""), f.split(".").pop()];
+    return { text: `${script} of package ${pkg} names it${scriptletsOf(pkg, plan)}`, package: pkg };
+  });
+}
