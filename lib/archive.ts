@@ -47,7 +47,7 @@ export async function openArchives(o: ArchiveOptions): Promise<Archives> {
   const files = await ensureIndexes(found.flatMap((f) => f.items), o);
   const indexes = found.flatMap(({ archive, items }) => items.map((i) => openIndex(files.get(i.sha256)!, archive.name)));
   const archives = found.map((f) => f.archive);
-  return { archives, ...merged(indexes, o.conf.arch), componentOf: (name) => missingComponent(name, found, o) };
+  return { archives, ...mergeIndexes(indexes, o.conf.arch), componentOf: (name) => missingComponent(name, found, o) };
 }
 
 interface Located {
@@ -90,7 +90,8 @@ function throwFailed(settled: readonly PromiseSettledResult<unknown>[]): void {
   throwAll([...distinct.values()]);
 }
 
-function merged(indexes: readonly PackagesIndex[], native: string): Pick<Archives, "find" | "providers" | "names"> {
+/** Several indexes as one, in the order in which they count. */
+export function mergeIndexes(indexes: readonly PackagesIndex[], native: string): Pick<Archives, "find" | "providers" | "names"> {
   const fits = (d: IndexedDeb) => d.arch === native || d.arch === "all";
   return {
     // sort() is stable and the indexes are in order: of equal versions the first archive's stays first.

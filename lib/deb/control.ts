@@ -20,6 +20,7 @@ export interface RawParagraph {
 /** Parses one paragraph. `what` says in errors what it is: "the control file of `x.deb`"; `where` is where it begins. */
 export function parseParagraph(text: string, what: string, where?: Where): Paragraph {
   const body = text.replace(/^\n+|\s+$/g, "");
+  if (body === "") throw broken(what, "is empty", where, 0);
   const names = fieldNames(body, what, where);
   const parsed = control.parse(body);
   const fields = names.map((name) => [name, flat(parsed[name])] as const);

@@ -147,7 +147,7 @@ function readStanza(fd: number, span: string, o: { file: string; archive: string
     return value;
   };
   return {
-    name: need("Package", /^[a-z0-9][a-z0-9+.-]+$/),
+    name: need("Package", /^[a-z0-9][a-z0-9+.-]*$/),
     version: need("Version", /^[0-9A-Za-z.+~:-]+$/),
     arch: need("Architecture", /^[a-z0-9-]+$/),
     archive: o.archive,

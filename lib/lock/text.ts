@@ -84,7 +84,8 @@ export function parseLock(text: string, file: string): Lock {
   const stray = parts.find(({ p }) => !kinds.includes(p.fields[0]![0]));
   if (stray) throw damaged(stray, `has a paragraph that begins with \`${stray.p.fields[0]![0]}\``);
   const archives = unique(of("Archive"), (part) => need(part, "Archive")).map(readArchive);
-  const debs = unique(of("Package"), (part) => `${need(part, "Package")} ${need(part, "Architecture")} ${need(part, "Version")}`).map(readDeb);
+  const debs = of("Package").map(readDeb);
+  for (const role of ["image", "tools"] as const) unique(of("Package").filter((_, i) => debs[i]!.roles.includes(role)), (part) => need(part, "Package"));
   const known = new Set(archives.map((a) => a.name));
   debs.forEach((d, i) => {
     if (!known.has(d.archive)) throw damaged(of("Package")[i]!, `has \`${d.name}\` from the archive \`${d.archive}\`, of which it knows nothing`);
@@ -153,7 +154,7 @@ function readDeb(part: Part): LockedDeb {
   const roles = (part.p.get("Roles") ?? "image").split(/\s+/);
   if (roles.some((r) => r !== "image" && r !== "tools")) throw damaged(part, `has a role that is none: \`${roles.join(" ")}\``);
   return {
-    name: need(part, "Package", /^[a-z0-9][a-z0-9+.-]+$/),
+    name: need(part, "Package", /^[a-z0-9][a-z0-9+.-]*$/),
     version: need(part, "Version", /^[0-9A-Za-z.+~:-]+$/),
     arch: need(part, "Architecture", /^[a-z0-9-]+$/),
     archive: need(part, "Archive"),
