@@ -1,0 +1,6 @@
+// Serial ports from Python: field buses, scales, modems.
+import { installDeb, need } from "debcast";
+
+need("python");
+
+installDeb("python3-serial");
