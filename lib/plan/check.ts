@@ -146,11 +146,12 @@ function missingError(first: Unmet, others: readonly Unmet[], line: string): Use
 
 function wrongVersion(first: Unmet, others: readonly Unmet[], present: Member): UserError {
   const meant = first.alternatives.find((a) => a.name === present.name);
+  const moves = `debcast update ${[present.name, ...(first.by.local ? [] : [first.by.name])].join(" ")}`;
   const why = meant?.arch === "any" && !meant.op ? "does not allow `:any`" : `${meant ? "is" : `provides that only as`} \`${present.version}\``;
   return new UserError("check.version", `${subject(first)}, and \`${present.name}\` in the plan ${why}`, {
     where: first.by.where,
     details: alsoBy(others),
-    hint: present.local ? `see ${formatWhere(present.where)}` : `debcast update ${[present.name, ...(first.by.local ? [] : [first.by.name])].join(" ")}`,
+    hint: present.local ? `see ${formatWhere(present.where)}` : meant?.op || !meant ? moves : undefined,
   });
 }
 

@@ -66,6 +66,6 @@ export function scriptletFor(packageName: string, q: ProviderQuestion): KnownScr
   return [...q.known.values()]
     .filter((s) => s.packages.includes(packageName) && s.name !== q.asking && !q.except?.has(s.name) && !s.options)
     .filter((s) => s.name === packageName || s.name.startsWith("lib-") || q.accept(s))
-    .filter((s) => q.asking === undefined || !withNeeds(s.name, q.known).some((n) => n.name === q.asking))
+    .filter((s) => q.asking === undefined || !withNeeds(s.name, q.known).some((n) => n.needs.includes(q.asking!)))
     .sort((a, b) => score(a) - score(b) || (a.name < b.name ? -1 : 1))[0];
 }
