@@ -6,7 +6,7 @@ import { loadConf } from "./conf.ts";
 import { throwAll } from "./errors.ts";
 import { stage } from "./events.ts";
 import { epochOf, readLock, writeLock, type Lock, type LockedArchive } from "./lock.ts";
-import { proveSet } from "./plan/check.ts";
+import { proveSet, type CheckOptions } from "./plan/check.ts";
 import { loadPlan } from "./plan/load.ts";
 import { writeGenerated } from "./plan/names.ts";
 import type { Conf, Plan } from "./plan/plan.ts";
@@ -58,13 +58,17 @@ export async function prepare(c: Context, o: PrepareOptions = {}): Promise<Prepa
   const { lock, changes } = await stage(c.emit, "lock", () => resolveLock(c, loaded, before, o));
   const epoch = epochOf(lock);
   const local = await localDebs({ project: c.project, plan: loaded.plan, epoch });
-  await stage(c.emit, "check", async () => throwAll(proveSet({ plan: loaded.plan, lock, local: local.map((l) => l.info) })),
+  await stage(c.emit, "check", () => prove(c, { plan: loaded.plan, lock, local: local.map((l) => l.info) }),
     () => `${lock.debs.filter((d) => d.roles.includes("image")).length + local.length} packages, nothing missing`);
-  if (changes.length > 0 && !o.only) {
-    writeLock(lockFile, lock);
-    await writeGenerated(c.project);
-  }
+  if (!o.only && !c.locked && writeLock(lockFile, lock)) await writeGenerated(c.project);
   return { ...loaded, lock, lockFile, changes, local, epoch };
+}
+
+/** The lock alone proves it; what the archive has is looked at only for better hints. */
+async function prove(c: Context, set: CheckOptions): Promise<void> {
+  if (proveSet(set).length === 0) return;
+  const archives = await archivesOf(c, set.plan.conf, set.lock.archives).catch(() => undefined);
+  throwAll(proveSet({ ...set, archives }));
 }
 
 /** conf/NAME.lock beside conf/NAME.ts. */

@@ -66,7 +66,7 @@ const strongHashes = new Set(["8", "9", "10", "11"]);
 async function sqv(v: Verification, f: Files): Promise<string> {
   const out = join(f.dir, "Release");
   const r = await run(["sqv", "--keyring", f.keyring, "--cleartext", "--output", out, f.file], { ok: [0, 1, 2] });
-  if (r.code !== 0) throw refused(v, false, r.stderr);
+  if (r.code !== 0) throw refused(v, r.stderr.includes("manipulated"), r.stderr);
   return readFileSync(out, "utf8");
 }
 
