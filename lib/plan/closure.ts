@@ -124,6 +124,8 @@ export interface Clash<D> {
 export class PackageSet<D extends SetMember = IndexedDeb> {
   private readonly byName = new Map<string, D[]>();
   private readonly members = new Set<D>();
+  /** Members by the names that their Conflicts and Breaks have. */
+  private readonly against = new Map<string, D[]>();
   private readonly native: string;
 
   constructor(native: string, debs: Iterable<D> = []) {
@@ -134,11 +136,8 @@ export class PackageSet<D extends SetMember = IndexedDeb> {
   add(deb: D): void {
     if (this.members.has(deb)) return;
     this.members.add(deb);
-    for (const name of new Set([deb.name, ...provided(deb).map((p) => p.name)])) {
-      const list = this.byName.get(name);
-      if (list) list.push(deb);
-      else this.byName.set(name, [deb]);
-    }
+    for (const name of namesOf(deb)) put(this.byName, name, deb);
+    for (const name of new Set(enmities(deb).map((e) => e.relation.name))) put(this.against, name, deb);
   }
 
   /** Packages of that name, or that provide it. */
@@ -152,17 +151,30 @@ export class PackageSet<D extends SetMember = IndexedDeb> {
 
   /** What of the set `deb` conflicts with, or breaks. A package is never in its own way. */
   clashesOf(deb: D): Clash<D>[] {
-    return (["Conflicts", "Breaks"] as const).flatMap((field) =>
-      parseRelations(deb.fields[field] ?? "").flatMap(([relation]) =>
-        this.named(relation!.name)
-          .filter((other) => other !== deb && other.name !== deb.name && satisfies(relation!, other, this.native))
-          .map((other) => ({ deb, field, relation: relation!, other }))));
+    return enmities(deb).flatMap(({ field, relation }) =>
+      this.named(relation.name)
+        .filter((other) => other.name !== deb.name && satisfies(relation, other, this.native))
+        .map((other) => ({ deb, field, relation, other })));
   }
 
   /** Whether `deb` and any of the set are in each other's way. */
   clashesWith(deb: D): boolean {
     if (this.clashesOf(deb).length > 0) return true;
-    const alone = new PackageSet<D>(this.native, [deb]);
-    return [...this.members].some((other) => alone.clashesOf(other).length > 0);
+    const others = [...namesOf(deb)].flatMap((name) => this.against.get(name) ?? []).filter((other) => other.name !== deb.name);
+    return others.some((other) => enmities(other).some(({ relation }) => satisfies(relation, deb, this.native)));
   }
+}
+
+function namesOf(deb: SetMember): Set<string> {
+  return new Set([deb.name, ...provided(deb).map((p) => p.name)]);
+}
+
+function enmities(deb: SetMember): { field: "Conflicts" | "Breaks"; relation: Alternative }[] {
+  return (["Conflicts", "Breaks"] as const).flatMap((field) => parseRelations(deb.fields[field] ?? "").map((r) => ({ field, relation: r[0]! })));
+}
+
+function put<D>(map: Map<string, D[]>, name: string, deb: D): void {
+  const list = map.get(name);
+  if (list) list.push(deb);
+  else map.set(name, [deb]);
 }
