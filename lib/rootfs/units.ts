@@ -1,0 +1,52 @@
+// systemd units of the image, switched by the image's own systemctl.
+import { lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { UserError, nearest } from "../errors.ts";
+import { inSandbox, type Sandbox } from "../sandbox.ts";
+import { resolveIn } from "./paths.ts";
+
+const unitDirs = ["/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/lib/systemd/system"];
+
+/** Where a unit of the image's own lies. */
+export function unitAt(name: string): string {
+  return `/etc/systemd/system/${name}`;
+}
+
+/** Enables, disables or masks units; returns the links that came or went. */
+export async function changeUnits(sandbox: Sandbox, root: string, o: { verb: "enable" | "disable" | "mask"; units: readonly string[] }): Promise<string[]> {
+  if (o.verb !== "mask") for (const unit of o.units) mustExist(root, unit);
+  const before = linksIn(root);
+  await inSandbox(sandbox, root, { argv: ["systemctl", "--quiet", o.verb, ...o.units], env: { SYSTEMD_OFFLINE: "1" }, what: `could not ${o.verb} ${o.units.join(", ")}` });
+  const after = linksIn(root);
+  return [...new Set([...before, ...after])].filter((p) => before.has(p) !== after.has(p));
+}
+
+function mustExist(root: string, unit: string): void {
+  // `getty@ttyS0.service` is an instance of `getty@.service`.
+  const names = [unit, unit.replace(/@.+\./, "@.")];
+  const known = unitDirs.flatMap((dir) => list(resolveIn(root, dir)));
+  if (names.some((n) => known.includes(n))) return;
+  const near = nearest(unit, known);
+  throw new UserError("unit.absent", `the image has no unit \`${unit}\``, { hint: near ? `did you mean \`${near}\`?` : "the package that brings it must be installed, or unit() writes it" });
+}
+
+function linksIn(root: string): Set<string> {
+  const found = new Set<string>();
+  const into = (dir: string) => {
+    for (const name of list(join(root, dir))) {
+      const stat = lstatSync(join(root, dir, name));
+      if (stat.isSymbolicLink()) found.add(`${dir}/${name}`);
+      else if (stat.isDirectory()) into(`${dir}/${name}`);
+    }
+  };
+  into("/etc/systemd/system");
+  return found;
+}
+
+function list(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,57 @@
+// The oracle: mmdebstrap's tree of exactly the same .debs, from a local repository made of them.
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { linkSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+
+export interface OracleDeb {
+  /** Absolute path of the .deb. */
+  readonly path: string;
+  readonly name: string;
+  readonly version: string;
+}
+
+/** Why mmdebstrap cannot be asked here, or undefined. */
+export function noMmdebstrap(): string | undefined {
+  if (process.getuid?.() !== 0) return "mmdebstrap's tree keeps its owners only as root";
+  if (spawnSync("mmdebstrap", ["--version"]).status !== 0) return "mmdebstrap is not installed";
+  return spawnSync("getfattr", ["--version"]).status === 0 ? undefined : "attr is not installed";
+}
+
+/** Builds `target` (a directory) from `debs` alone; recommends off, every package named. */
+export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; suite: string; epoch: number; work: string }): void {
+  const repository = join(o.work, "repository");
+  writeRepository(repository, o.debs);
+  rmSync(o.target, { recursive: true, force: true });
+  execFileSync(
+    "mmdebstrap",
+    [
+      "--mode=root", "--format=directory", "--variant=minbase", `--include=${o.debs.map((d) => d.name).join(",")}`,
+      "--aptopt=Apt::Install-Recommends \"false\"", "--skip=check/signed-by", o.suite, o.target,
+      `deb [trusted=yes] copy://${repository} ./`,
+    ],
+    { env: { ...process.env, SOURCE_DATE_EPOCH: String(o.epoch), TMPDIR: o.work }, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 64 << 20 },
+  );
+  rmSync(repository, { recursive: true });
+}
+
+function writeRepository(dir: string, debs: readonly OracleDeb[]): void {
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true });
+  const stanzas = debs.map((d) => {
+    const name = basename(d.path);
+    linkOrCopy(d.path, join(dir, name));
+    const content = readFileSync(d.path);
+    const control = execFileSync("dpkg-deb", ["-f", d.path]).toString().trimEnd();
+    return `${control}\nFilename: ./${name}\nSize: ${content.length}\nSHA256: ${createHash("sha256").update(content).digest("hex")}\n`;
+  });
+  writeFileSync(join(dir, "Packages"), stanzas.join("\n"));
+}
+
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
