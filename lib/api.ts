@@ -69,7 +69,10 @@ export type Options = {
 // ── In before(), run() and runLast() ───────────────────────────────────────────────────────────────────────────────
 
 type Content = string | Text | Secret;
-/** Text of several lines: common indentation and the first and last line break go. Takes secrets. */
+/**
+ * Text of several lines: the line break after the opening backtick, common indentation and that of the closing backtick go, so
+ * it ends with a line break. Takes secrets.
+ */
 export declare function lines(t: TemplateStringsArray, ...v: (string | number | Secret)[]): Text;
 /** Mode, owner and group by name, and the units that a running device restarts when this file changes. */
 type Attr = { mode?: number; owner?: string; group?: string; restart?: readonly Unit[] };

@@ -1,0 +1,22 @@
+// Which Debian, which scriptlets, and what differs between one image and the next.
+import { defineImage } from "debcast";
+
+export default defineImage({
+  suite: "trixie", // Debian 13
+  arch: "amd64",
+  components: ["main", "non-free-firmware"], // the latter for the processors' microcode
+
+  hostname: "hello",
+
+  // Each is a file base/NAME.ts, here or among those that come with debcast. What they need comes with them.
+  scriptlets: ["host", "apt-sources", "kernel", "microcode", "network", "ssh", "hello"],
+
+  // What a scriptlet asks for with defineOptions().
+  options: {
+    hello: { greeting: "Welcome to an image of my own" },
+    ssh: { allow: ["me"] },
+  },
+
+  // Without a password, only the keys open the account: put in the line of your ~/.ssh/id_ed25519.pub.
+  users: [{ name: "me", groups: ["sudo"], sshKeys: [] }],
+});
