@@ -29,7 +29,7 @@ run(({ write, copy, enable }) => {
     UseDNS no
   `);
   // The image has no host key: each device makes its own when it starts for the first time.
-  copy("missing-keys.conf", "/etc/systemd/system/sshd-keygen.service.d/");
+  copy("missing-key.conf", "/etc/systemd/system/sshd-keygen.service.d/");
   enable("ssh.service");
   // Said on the console of the device, where one looks when ssh does not let one in.
   if (keys.length === 0) write("/etc/issue.d/ssh.issue", `No SSH key was built into this image: nobody can log in (users in conf/${conf.name}.ts).\n\n`);
