@@ -35,7 +35,7 @@ export async function load(c: Context, only?: readonly string[]): Promise<Loaded
   return stage(c.emit, "load", async () => {
     const conf = await loadConf(c.project, c.conf);
     await writeGenerated(c.project);
-    const plan = await loadPlan(c.project, only ? { ...conf, scriptlets: only as Conf["scriptlets"] } : conf);
+    const plan = await loadPlan(c.project, only ? { ...conf, scriptlets: only as Conf["scriptlets"] } : conf, { partial: only !== undefined });
     const secrets = openSecrets(c.project, process.env);
     c.setMask(secrets.mask);
     throwAll(secrets.missing([...new Set(plan.scriptlets.flatMap((s) => s.secrets))]));

@@ -11,7 +11,7 @@ export const verb: Verb = {
   run: async (c: Context): Promise<Outcome> => {
     await ensureHostPrograms(c.emit);
     const { plan, lock, conf } = await prepare(c);
-    await stage(c.emit, "types", () => checkTypes(c.project, plan));
+    await stage(c.emit, "types", () => checkTypes(c.project));
     const packages = lock.debs.filter((d) => d.roles.includes("image")).length;
     return {
       text: `${conf.name}: ${plan.scriptlets.length} scriptlets, ${packages} packages, no mistakes`,
