@@ -48,7 +48,10 @@ async function main(argv: readonly string[]): Promise<void> {
     const { values, args, rest } = parse(verb, argv);
     if (values.help) return void process.stdout.write(verbHelp(verb));
     report = reportFor(values);
-    if (verb.namespaces) await (await import("./namespace.ts")).enterNamespaces();
+    if (verb.namespaces) {
+      await (await import("./setup.ts")).ensureHostPrograms(report.emit);
+      await (await import("./namespace.ts")).enterNamespaces();
+    }
     const outcome = await verb.run(context(values, args, rest, report));
     report.close();
     printOutcome(report, outcome, values.json === true, values.quiet === true);

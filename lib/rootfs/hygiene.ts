@@ -1,8 +1,9 @@
 // Nothing of the build stays in the image: what a build leaves is removed here, and the gates prove that it is gone.
 import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, writeFileSync, chmodSync, mkdirSync } from "node:fs";
-import { dirname, join, matchesGlob } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
+import { openExcludes } from "./excludes.ts";
 import { walk } from "./tree.ts";
 
 /** Everything below these directories goes; the directories stay. */
@@ -135,9 +136,10 @@ function auditGate(output: string): UserError[] {
 /** Lines of `dpkg --verify` are expected for excluded paths and for what steps changed; any other is damage. */
 function verifyGate(output: string, o: GateOptions): UserError[] {
   const made = new Set(o.made);
+  const excluded = openExcludes(o.excludes);
   const unexpected = output.split("\n").filter((line) => {
     const path = /\s(\/.*)$/.exec(line)?.[1];
-    return path !== undefined && !made.has(path) && !o.excludes.some((glob) => matchesGlob(path, glob));
+    return path !== undefined && !made.has(path) && !excluded(path);
   });
   if (unexpected.length === 0) return [];
   return [new UserError("gate.verify", `${unexpected.length} files of packages differ from what was unpacked, and no scriptlet's step changed them`, {

@@ -56,7 +56,7 @@ function dependants(deb: LockedDeb, lock: Lock): { name: string; relation: strin
     .flatMap((d) =>
       [d.fields["Pre-Depends"], d.fields.Depends]
         .flatMap((f) => (f ? parseRelations(f) : []))
-        .filter((alternatives) => alternatives.some((a) => satisfies(a, deb)))
+        .filter((alternatives) => alternatives.some((a) => satisfies(a, deb, lock.arch)))
         .map((alternatives) => ({ name: d.name, relation: alternatives.map((a) => a.name).join(" | ") })),
     );
 }

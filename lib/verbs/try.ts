@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { failedTree, install, openWorks, runAll, type Works } from "../build.ts";
+import { UserError } from "../errors.ts";
+import { changesIn, photograph, type Photograph, type TreeChanges } from "../rootfs/photograph.ts";
+import { removeTree } from "../rootfs/tree.ts";
+import { inSandbox } from "../sandbox.ts";
+import { prepare } from "../prepare.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  name: "try",
+  usage: "try SCRIPTLET",
+  summary: "build minbase and one scriptlet with its needs, list what its run() changed, open a shell",
+  args: [1, 1],
+  namespaces: true,
+  run: async (c: Context): Promise<Outcome> => {
+    const [name] = c.args as [string];
+    const p = await prepare(c, { only: [name] });
+    const root = join(c.project.imageDir, `.try-${name}.new`);
+    let before: Photograph | undefined;
+    let changes: TreeChanges | undefined;
+    const w = await openWorks(c, p, root, async (s, work) => {
+      if (s.name === name) before = photograph(root);
+      await work();
+      if (before && s.name === name) changes = changesIn(before, photograph(root));
+    });
+    try {
+      await install(w);
+      await runAll(w);
+      await openShell(c, w);
+    } finally {
+      await w.store.close();
+      await removeTree(root);
+      await removeTree(failedTree(root));
+    }
+    return { text: describe(name, changes), data: { scriptlet: name, changes: changes ?? null } };
+  },
+};
+
+async function openShell(c: Context, w: Works): Promise<void> {
+  if (c.json || !process.stdin.isTTY) return;
+  c.emit({ type: "note", text: "a shell in the tree; it is gone when you leave" });
+  const argv = ["/bin/sh", "-c", "exec \"$(command -v bash || command -v sh)\" -l"];
+  await inSandbox(w.sandbox, w.root, { argv, interactive: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: Array.from({ length: 256 }, (_, i) => i) });
+}
+
+function describe(name: string, changes: TreeChanges | undefined): string {
+  if (!changes) return `${name} has no run()`;
+  const rows = [...changes.added.map((p) => `added    ${p}`), ...changes.changed.map((p) => `changed  ${p}`), ...changes.removed.map((p) => `removed  ${p}`)];
+  if (rows.length === 0) throw new UserError("try.nothing", `run() of \`${name}\` changed nothing`);
+  return rows.join("\n");
+}
