@@ -6,7 +6,7 @@ export const options = defineOptions({
   tcp: optional(listOf(int({ min: 1, max: 65535 }))),
 });
 
-need("lib-core");
+need("systemd", "lib-core");
 
 installDeb("nftables", "libnftables1", "libnftnl11");
 
