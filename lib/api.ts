@@ -38,9 +38,9 @@ export declare function fail(message: string, hint?: string): never;
 /** Files that maintainer scripts must see: placed before the packages are configured. */
 export declare function before(fn: (c: FileSteps) => void): void;
 /** What is done after every package is configured. */
-export declare function run(fn: (c: Steps) => void | Promise<void>): void;
+export declare function run(fn: (c: Steps) => void | PromiseLike<void>): void;
 /** Trimming: after initramfs, caches and all else are settled. */
-export declare function runLast(fn: (c: Steps) => void | Promise<void>): void;
+export declare function runLast(fn: (c: Steps) => void | PromiseLike<void>): void;
 /** The image definition, read-only. */
 export declare const conf: Readonly<Omit<Image, "options"> & { name: string }>;
 

@@ -14,7 +14,7 @@ export function parseDeb(deb: unknown, { folder, where }: { folder: string; wher
   if (typeof deb !== "string") throw new UserError("deb.spec", `installDeb() takes names of packages and what buildDeb() returned, and got ${kindOf(deb)}`);
   if (deb.startsWith("./")) return localFile(deb, folder, where);
   const m = exact.exec(deb);
-  if (m) return { kind: "name", spec: deb, name: m[1]!, ...(m[2] && { arch: m[2] }), ...(m[3] && { version: m[3] }), where };
+  if (m && !deb.endsWith(".deb")) return { kind: "name", spec: deb, name: m[1]!, ...(m[2] && { arch: m[2] }), ...(m[3] && { version: m[3] }), where };
   if (/[*?[]/.test(deb) && pattern.test(deb)) return { kind: "pattern", spec: deb, where };
   throw new UserError("deb.spec", `\`${deb}\` is no name of a package`, { hint: hintFor(deb) });
 }
@@ -27,7 +27,7 @@ function localFile(spec: string, folder: string, where: Where): PlannedDeb {
 }
 
 function hintFor(deb: string): string {
-  if (/\.deb$/.test(deb)) return `for a file beside the scriptlet: installDeb("./${deb}");`;
+  if (deb.endsWith(".deb")) return `for a file beside the scriptlet: installDeb("./${deb}");`;
   const words = deb.trim().split(/[\s,]+/);
   if (words.length > 1 && words.every((w) => exact.test(w))) return `installDeb(${words.map((w) => `"${w}"`).join(", ")});`;
   const lower = deb.trim().toLowerCase();

@@ -13,7 +13,7 @@ import type { Conf, Plan } from "./plan.ts";
 import { bundleId, here, newRecord, sealed, type ScriptletRecord } from "./record.ts";
 import { openStock } from "./stock.ts";
 import { evaluate, newContext } from "./evaluate.ts";
-import { asMistake } from "./where.ts";
+import { asMistake, lazyWhere } from "./where.ts";
 
 export interface LoadOptions {
   /** The conf's scriptlets were replaced by others: options for the absent ones are no mistake. */
@@ -40,7 +40,7 @@ export async function loadPlan(project: Project, conf: Conf, o: LoadOptions = {}
 function rootsOf(conf: Conf): Edge[] {
   const implied = ["minbase", ...(conf.users.length > 0 ? ["user"] : [])];
   const asked = conf.scriptlets as readonly string[];
-  return [...new Set([...implied, ...asked])].map((name) => ({ name, where: confPlace(conf, ["scriptlets", name]) }));
+  return [...new Set([...implied, ...asked])].map((name) => ({ name, where: lazyWhere(() => confPlace(conf, ["scriptlets", name])) }));
 }
 
 /** A scriptlet is needed whose bundle is not there yet. */

@@ -70,8 +70,8 @@ export interface PlannedScriptlet {
   /** SHA-256 of the bundle. */
   readonly bundle: string;
   readonly before: readonly ((c: FileSteps) => void)[];
-  readonly run: readonly ((c: Steps) => void | Promise<void>)[];
-  readonly runLast: readonly ((c: Steps) => void | Promise<void>)[];
+  readonly run: readonly ((c: Steps) => void | PromiseLike<void>)[];
+  readonly runLast: readonly ((c: Steps) => void | PromiseLike<void>)[];
   /** Finds the line of the scriptlet's source in an error thrown by one of its functions, or by now (`new Error()`). */
   readonly whereOf: (error: unknown) => Where;
 }

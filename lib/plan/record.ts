@@ -21,8 +21,8 @@ export interface ScriptletRecord {
   readonly secrets: Set<string>;
   readonly confReads: Set<string>;
   readonly before: ((c: FileSteps) => void)[];
-  readonly run: ((c: Steps) => void | Promise<void>)[];
-  readonly runLast: ((c: Steps) => void | Promise<void>)[];
+  readonly run: ((c: Steps) => void | PromiseLike<void>)[];
+  readonly runLast: ((c: Steps) => void | PromiseLike<void>)[];
   readonly whereOf: (error: unknown) => Where;
   options: boolean;
   /** Whether it is being loaded: no call counts before or after. */
@@ -48,7 +48,8 @@ export function bundleId(source: Source): string {
 
 /** Where the scriptlet's code is right now; looked up when somebody wants to know. */
 export function here(r: ScriptletRecord): Where {
-  return lazyWhere(r.whereOf, new Error());
+  const error = new Error();
+  return lazyWhere(() => r.whereOf(error));
 }
 
 /** The record as part of the plan. Who reads the users reads their passwords' names. */

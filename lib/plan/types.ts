@@ -119,13 +119,13 @@ function typeError(d: Diagnostic, catalogue: Catalogue): UserError {
 
 /** The compiler's own style made ours: lower case, no full stop, backticks round what it quotes. */
 function ticked(text: string): string {
-  const body = text.replace(/'((?:"[^"]*"|[^'])*)'/g, (_, inner: string) => `\`${inner}\``).replace(/\.$/gm, "");
+  const body = text.replace(/\. Do you need to [^\n]*/g, "").replace(/'((?:"[^"]*"|[^'])*)'/g, (_, inner: string) => `\`${inner}\``).replace(/\.$/gm, "");
   return body.charAt(0).toLowerCase() + body.slice(1);
 }
 
 function hintFor(d: Diagnostic, catalogue: Catalogue): string | undefined {
   const literal = /(?:Argument of type|Type) '"([^"]+)"' is not assignable/.exec(d.message)?.[1];
-  if (literal !== undefined && d.message.includes('"minbase"')) {
+  if (literal !== undefined && /'Name'|"minbase"/.test(d.message)) {
     const near = nearest(literal, catalogue.keys());
     return near && `did you mean \`${near}\`?`;
   }

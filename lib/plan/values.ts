@@ -151,10 +151,11 @@ export function kindOf(value: unknown): string {
   return kind === "object" ? "an object" : kind === "string" ? "text" : `a ${kind}`;
 }
 
-/** A value in an error: itself if it is short, else what it is. */
+/** A value in an error: itself if it is plain, or a short list of what is; else what it is. */
 export function shown(value: unknown): string {
-  const plain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-  return plain ? `\`${JSON.stringify(value)}\`` : kindOf(value);
+  const plain = (v: unknown) => typeof v === "string" || typeof v === "number" || typeof v === "boolean";
+  const text = plain(value) || (Array.isArray(value) && value.every(plain)) ? JSON.stringify(value) : "";
+  return text !== "" && (plain(value) || text.length < 60) ? `\`${text}\`` : kindOf(value);
 }
 
 export function plainObject(value: unknown): value is Record<string, unknown> {

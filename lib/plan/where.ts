@@ -32,13 +32,10 @@ export function tracer(t: Traced): (error: unknown) => Where {
   };
 }
 
-/**
- * A place that is looked up only when it is read: planning 1,000 scriptlets takes thousands of places, and shows none. `error`
- * is made where the call is (`new Error()`).
- */
-export function lazyWhere(whereOf: (error: unknown) => Where, error: Error): Where {
+/** A place that is looked up only when it is read: planning 1,000 scriptlets takes thousands of places, and shows none. */
+export function lazyWhere(find: () => Where): Where {
   let found: Where | undefined;
-  const get = () => (found ??= whereOf(error));
+  const get = () => (found ??= find());
   return {
     get file() { return get().file; },
     get line() { return get().line; },

@@ -9,7 +9,7 @@ export default defineImage({
   hostname: "hello",
 
   // Each is a file base/NAME.ts, here or among those that come with debcast. What they need comes with them.
-  scriptlets: ["host", "apt-sources", "kernel", "microcode", "network", "ssh", "hello"],
+  scriptlets: ["host", "apt-sources", "kernel", "microcode", "network", "ssh", "sudo", "hello"],
 
   // What a scriptlet asks for with defineOptions().
   options: {
