@@ -103,6 +103,7 @@ export function removePaths(root: string, globs: readonly string[]): string[] {
   return globs.flatMap((glob) => {
     const found = globIn(root, glob);
     if (found.length === 0) throw new UserError("step.remove-nothing", `\`${glob}\` matches nothing in the image`, { hint: `if it need not be there: for (const p of await glob("${glob}")) remove(p);` });
+    if (found.some((path) => resolveIn(root, path, "keep") === join(root))) throw new UserError("step.remove-root", `\`${glob}\` is the whole image`);
     const gone = found.flatMap((path) => below(root, path));
     for (const path of found) rmSync(resolveIn(root, path, "keep"), { recursive: true, force: true });
     return gone;
@@ -123,10 +124,18 @@ function absent(root: string, path: string): UserError {
 
 /** Where a file of that path goes: parents made, links followed inside. */
 function placeFor(root: string, path: string): string {
+  if (path.endsWith("/")) throw new UserError("step.no-name", `\`${path}\` is a directory, and a file needs a name`, { hint: `"${path}NAME"` });
   makeDir(root, dirname(path));
+  unmask(root, path);
   const at = resolveIn(root, path);
   if (isDirectory(at)) throw new UserError("step.directory-there", `\`${path}\` is a directory, and a file cannot take its place`, { hint: `a path that ends in \`/\` puts the file into it: "${path}/"` });
   return at;
+}
+
+/** What is masked is a link to /dev/null: a file of that name takes its place instead of being lost there. */
+function unmask(root: string, path: string): void {
+  const at = resolveIn(root, path, "keep");
+  if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(at) === "/dev/null") rmSync(at);
 }
 
 function isDirectory(at: string): boolean {

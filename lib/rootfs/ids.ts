@@ -1,6 +1,6 @@
 // passwd(5) and group(5) of the image.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { resolveIn } from "./paths.ts";
 
 /** Names and their ids. */
 export function readIds(root: string, file: "passwd" | "group"): Map<string, number> {
@@ -9,5 +9,5 @@ export function readIds(root: string, file: "passwd" | "group"): Map<string, num
 
 /** The fields of each line of `/etc/FILE`. */
 export function readRows(root: string, file: "passwd" | "group" | "shadow" | "gshadow"): string[][] {
-  return readFileSync(join(root, "etc", file), "utf8").split("\n").filter((l) => l.includes(":")).map((l) => l.split(":"));
+  return readFileSync(resolveIn(root, `/etc/${file}`), "utf8").split("\n").filter((l) => l.includes(":")).map((l) => l.split(":"));
 }

@@ -52,7 +52,7 @@ async function runScriptlet(s: PlannedScriptlet, o: RunOptions, made: Made[]): P
     for (const fn of s[o.phase]) await fn(steps as never);
     await queue.finished();
   } catch (e) {
-    throw queue.failure ?? asMistake(e, s.whereOf);
+    throw await queue.abandon(asMistake(e, s.whereOf));
   } finally {
     queue.close();
   }
@@ -65,7 +65,7 @@ class Queue {
   #open = true;
 
   add<T>(what: string, work: () => T | Promise<T>, mistake: (e: unknown) => unknown): Promise<T> {
-    if (!this.#open) throw new UserError("step.late", `${what}() is called after run() has ended`, { hint: "await what run() starts" });
+    if (!this.#open) throw mistake(new UserError("step.late", `${what}() is called after run() has ended`, { hint: "await what run() starts" }));
     const result = this.#last.then(async () => {
       if (this.failure !== undefined) throw this.failure;
       try {
@@ -83,6 +83,13 @@ class Queue {
   async finished(): Promise<void> {
     await this.#last;
     if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Nothing more is begun: what is thrown next ends the build, and the tree must not change behind its back. */
+  async abandon(failure: unknown): Promise<unknown> {
+    this.failure ??= failure;
+    await this.#last;
+    return this.failure;
   }
 
   close(): void {

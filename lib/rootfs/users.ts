@@ -1,6 +1,5 @@
 // People's accounts, written as useradd would, but in process and without dates or chance.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
 import { chownTree, copyIn, makeDir, writeFile } from "./files.ts";
 import { readIds, readRows } from "./ids.ts";
@@ -77,7 +76,8 @@ function writeKeys(root: string, user: string, keys: readonly string[]): void {
 function makeHome(root: string, home: string, uid: number, gid: number): void {
   if (existsSync(resolveIn(root, home))) return;
   const at = makeDir(root, home);
-  if (existsSync(join(root, "etc/skel"))) copyIn(root, join(root, "etc/skel"), home);
+  const skeleton = resolveIn(root, "/etc/skel");
+  if (existsSync(skeleton)) copyIn(root, skeleton, home);
   chownTree(at, uid, gid);
   chmodSync(at, 0o700);
 }
@@ -96,12 +96,12 @@ function freeGroup(root: string, wanted: number): number {
 }
 
 function addLine(root: string, file: string, line: string): void {
-  const at = join(root, "etc", file);
+  const at = resolveIn(root, `/etc/${file}`);
   if (existsSync(at)) rewrite(at, `${readFileSync(at, "utf8").replace(/([^\n])$/, "$1\n")}${line}\n`);
 }
 
 function changeLine(root: string, file: "passwd" | "group" | "shadow" | "gshadow", name: string, change: (fields: string[]) => string[]): void {
-  const at = join(root, "etc", file);
+  const at = resolveIn(root, `/etc/${file}`);
   if (!existsSync(at)) return;
   rewrite(at, readFileSync(at, "utf8").split("\n").map((l) => (l.startsWith(`${name}:`) ? change(l.split(":")).join(":") : l)).join("\n"));
 }
