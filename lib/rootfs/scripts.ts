@@ -1,0 +1,154 @@
+// Runs preinst scripts and dpkg in the image, keeps what each package says apart, and turns a failing script into an error that
+// says whose it is.
+import { randomBytes } from "node:crypto";
+import { UserError } from "../errors.ts";
+import type { Emit } from "../events.ts";
+import { lastLines } from "../run.ts";
+import { inSandbox, type Sandbox } from "../sandbox.ts";
+import type { Package } from "./package.ts";
+
+export interface ScriptContext {
+  readonly root: string;
+  readonly sandbox: Sandbox;
+  readonly emit: Emit;
+  readonly log: (pkg: string, text: string) => void;
+  /** Of the dpkg in the image: preinst scripts may ask. */
+  readonly dpkgVersion: string;
+}
+
+const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
+const anyStatus = Array.from({ length: 256 }, (_, i) => i);
+
+// What comes first in PATH for maintainer scripts, in the sandbox's own /dev, so that nothing of it is in the image:
+// an update-initramfs that does nothing. INITRD=No would do that too, but then the links to the initrd are not made.
+const shims = `
+mkdir -p /dev/.debcast
+printf '%s\\n' '#!/bin/sh' 'case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac' >/dev/.debcast/update-initramfs
+chmod 755 /dev/.debcast/update-initramfs
+PATH=/dev/.debcast:$PATH
+`;
+
+// One shell for all of a wave, as dpkg does it: from tmp.ci, where debconf finds the templates, in `/`, with no input.
+const preinstDriver = `${shims}
+mark=$1; shift
+cd /
+while [ $# -gt 0 ]; do
+  rm -rf /var/lib/dpkg/tmp.ci
+  mv "$1" /var/lib/dpkg/tmp.ci
+  echo "$mark $2"
+  DPKG_MAINTSCRIPT_PACKAGE=$2 DPKG_MAINTSCRIPT_ARCH=$3 /var/lib/dpkg/tmp.ci/preinst install </dev/null
+  shift 3
+done
+rm -rf /var/lib/dpkg/tmp.ci /var/lib/dpkg/debcast.ci`;
+
+/** Runs the preinst of each package, one after the other. `staged` is where its control files wait. */
+export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Package; staged: string }[]): Promise<void> {
+  const mark = `debcast-${randomBytes(8).toString("hex")}`;
+  const sections = splitter(c, (line) => (line.startsWith(`${mark} `) ? { name: line.slice(mark.length + 1), silent: true } : undefined));
+  const r = await inSandbox(c.sandbox, c.root, {
+    argv: ["/bin/sh", "-euc", preinstDriver, "preinst", mark, ...pkgs.flatMap(({ pkg, staged }) => [staged, pkg.name, pkg.arch])],
+    env: {
+      ...environment, DPKG_MAINTSCRIPT_NAME: "preinst", DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT: "1", DPKG_MAINTSCRIPT_DEBUG: "0",
+      DPKG_ADMINDIR: "/var/lib/dpkg", DPKG_ROOT: "", DPKG_RUNNING_VERSION: c.dpkgVersion, DPKG_FORCE: "security-mac,downgrade",
+    },
+    onOutput: sections.add,
+    ok: anyStatus,
+  });
+  sections.end();
+  if (r.code === 0) return;
+  const failed = pkgs.find(({ pkg }) => pkg.name === sections.current());
+  if (!failed) throw new UserError("configure.failed", `the preinst scripts could not be run (status ${r.code})`, { details: lastLines(r.stdout + r.stderr) });
+  throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name) });
+}
+
+/** Runs the image's dpkg. `wave` is what it is at, for the errors. */
+export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<void> {
+  const sections = splitter(c, sectionOf);
+  const r = await inSandbox(c.sandbox, c.root, {
+    // A configuration file that a scriptlet has put there before is kept.
+    argv: ["/bin/sh", "-euc", `${shims} exec dpkg --force-confold "$@"`, "dpkg", ...args],
+    env: environment,
+    onOutput: sections.add,
+    ok: anyStatus,
+  });
+  sections.end();
+  if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said });
+}
+
+/** Answers debconf's questions beforehand. */
+export async function setSelections(c: ScriptContext, lines: readonly string[]): Promise<void> {
+  await inSandbox(c.sandbox, c.root, {
+    argv: ["debconf-set-selections"], env: environment, stdin: lines.map((l) => `${l.trimEnd()}\n`).join(""), what: "could not preseed debconf",
+  });
+}
+
+function sectionOf(line: string): { name: string } | undefined {
+  const m = /^(?:Setting up|Processing triggers for|Unpacking|Preparing to unpack) (\S+?)(?::\S+)? (?:\(.*\)|\.\.\.)/.exec(line);
+  return m ? { name: m[1]! } : undefined;
+}
+
+interface Sections {
+  add(text: string): void;
+  end(): void;
+  current(): string;
+  said(name: string): string;
+}
+
+/** Cuts output into sections at lines that `begins` knows; a section goes to the log when it ends. */
+function splitter(c: ScriptContext, begins: (line: string) => { name: string; silent?: boolean } | undefined): Sections {
+  const all = new Map<string, string>();
+  let name = "dpkg";
+  let section = "";
+  let pending = "";
+  const flush = () => {
+    if (section !== "") {
+      all.set(name, (all.get(name) ?? "") + section);
+      c.log(name, section);
+    }
+    section = "";
+  };
+  const line = (text: string) => {
+    const next = begins(text.trimEnd());
+    if (next) {
+      flush();
+      name = next.name;
+    }
+    if (!next?.silent) section += text;
+  };
+  return {
+    add: (text) => {
+      const lines = (pending + text).split(/(?<=\n)/);
+      pending = lines.at(-1)?.endsWith("\n") ? "" : (lines.pop() ?? "");
+      lines.forEach(line);
+    },
+    end: () => {
+      if (pending !== "") line(pending);
+      pending = "";
+      flush();
+    },
+    current: () => name,
+    said: (of) => all.get(of) ?? "",
+  };
+}
+
+function dpkgFailed(output: string, o: { status: number; args: readonly string[]; wave: readonly Package[]; said: (name: string) => string }): UserError {
+  const m = /^dpkg: error processing (?:package|archive) (\S+) \(--\S+\):\n (.*)$/m.exec(output);
+  const name = m?.[1]?.replace(/:.*/, "");
+  const pkg = o.wave.find((p) => p.name === name || m?.[1]?.startsWith("/"));
+  if (!m || !pkg) {
+    return new UserError("configure.failed", `\`dpkg ${o.args.join(" ")}\` in the image ended with status ${o.status}`, {
+      details: lastLines(output), hint: "`debcast shell --failed` opens a shell where it happened",
+    });
+  }
+  const script = /post-installation script/.test(m[2]!) ? "postinst" : /pre-installation script/.test(m[2]!) ? "preinst" : undefined;
+  const how = /exit status (\d+)/.exec(m[2]!) ? `ended with status ${/exit status (\d+)/.exec(m[2]!)![1]}` : m[2]!;
+  return scriptFailed(pkg, { script, how, said: o.said(pkg.name) || output });
+}
+
+function scriptFailed(pkg: Package, o: { script: string | undefined; how: string; said: string }): UserError {
+  const what = o.script ? `the ${o.script} script of \`${pkg.name}\` (${pkg.version}) ${o.how}` : `\`${pkg.name}\` (${pkg.version}) cannot be configured: ${o.how}`;
+  return new UserError("configure.failed", what, {
+    details: lastLines(o.said),
+    hint: `\`debcast shell --failed\` opens a shell where it happened, \`debcast log ${pkg.name}\` shows all that was said`,
+  });
+}

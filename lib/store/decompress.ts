@@ -1,0 +1,84 @@
+// From compressed members of .debs to plain tars. The data never comes through this process.
+// Measured for 367 .debs (720 MB decompressed, two cores): `xz` 8.8 s, `dpkg-deb --fsys-tarfile` 10.8 s.
+import { formatBytes } from "../format.ts";
+import { UserError } from "../errors.ts";
+import { run } from "../run.ts";
+import type { Compression, Member } from "./ar.ts";
+
+/** No data.tar is allowed to become larger than this, whatever it declares. */
+export const defaultLimit = 4 * 2 ** 30;
+
+export interface Job {
+  /** Absolute path of the .deb. */
+  readonly deb: string;
+  readonly member: Member;
+  /** File name, made in the directory of all jobs. */
+  readonly to: string;
+  /** The output is cut off here. */
+  readonly limit: number;
+}
+
+/** What became of a job: nothing if all is well, else what was said. */
+export type JobFault = { reason: "too large" } | { reason: "broken"; said: string } | { reason: "no program"; program: string };
+
+const programs: Readonly<Record<Compression, string>> = {
+  none: "cat", gz: "gzip -dc", xz: "xz -dc", zst: "zstd -dcq", bz2: "bzip2 -dc", lzma: "xz -dc --format=lzma",
+};
+
+// head leaves the offset of its file right behind what it read, so xz begins at its member; it stops by itself at the end of
+// its stream, where others must be stopped. ulimit counts in 512 bytes, and makes the limit a hard one.
+const script = `
+while IFS=' ' read -r to skip size blocks program deb; do
+  (
+    ulimit -f "$blocks"
+    head -c "$skip" >/dev/null || exit
+    case "$program" in
+      xz) exec xz -dc --single-stream ;;
+      ${Object.entries(programs).map(([name, command]) => `${name}) head -c "$size" | ${command} ;;`).join("\n      ")}
+    esac
+  ) <"$deb" 2>&1 >"$to"
+  echo "debcast-status $?"
+done`;
+
+/**
+ * Does all jobs in order, calling `done` after each. One shell does them all, because a spawn from a process of our size costs
+ * 4 ms, and there are two jobs for every package.
+ */
+export async function decompressInOrder(dir: string, jobs: readonly Job[], done: (job: Job, fault?: JobFault) => void): Promise<void> {
+  const input = jobs.map((j) => `${j.to} ${j.member.offset} ${j.member.size} ${Math.ceil(j.limit / 512)} ${j.member.compression} ${j.deb}\n`).join("");
+  let index = 0;
+  let pending = "";
+  const onOutput = (text: string) => {
+    pending += text;
+    for (let m; (m = /debcast-status (\d+)\n/.exec(pending)); pending = pending.slice(m.index + m[0].length)) {
+      const job = jobs[index++]!;
+      done(job, faultOf(job, Number(m[1]), pending.slice(0, m.index)));
+    }
+  };
+  await run(["sh", "-c", script], { cwd: dir, input, onOutput, what: "could not decompress packages" });
+}
+
+function faultOf(job: Job, status: number, said: string): JobFault | undefined {
+  if (status === 0) return undefined;
+  // 128 + SIGXFSZ; gzip and others say it in words.
+  if (status === 153 || /File too large|File size limit/i.test(said)) return { reason: "too large" };
+  if (status === 127) return { reason: "no program", program: programs[job.member.compression].split(" ")[0]! };
+  return { reason: "broken", said: said.trim() || `status ${status}` };
+}
+
+/** What `bytes` of compressed data may become: 1000 times as much, but 64 MiB in any case. */
+export function limitFor(bytes: number, limit: number): number {
+  return Math.min(limit, Math.max(64 << 20, bytes * 1000));
+}
+
+export function faultError(label: string, fault: JobFault, limit: number): UserError {
+  if (fault.reason === "too large") {
+    return new UserError("deb.too-large", `\`${label}\` unpacks to more than ${formatBytes(limit)}, which is refused`);
+  }
+  if (fault.reason === "no program") {
+    return new UserError("deb.no-program", `\`${label}\` is compressed in a way that needs \`${fault.program}\`, which this machine lacks`, {
+      hint: `sudo apt-get install ${fault.program}`,
+    });
+  }
+  return new UserError("deb.broken", `\`${label}\` cannot be decompressed: ${fault.said}`);
+}

@@ -1,0 +1,262 @@
+// downloads/store/: each .deb decompressed once, as SHA256.tar (its data archive, plain) and SHA256.json (what is in it).
+//
+// An entry is valid if its JSON can be read, has this `format`, and has the size, times and inode of the tar as they are now:
+// the JSON is written last and renamed into place, so it is never there without its tar, and a tar that was touched since is
+// made again. SHA256 is of the .deb; who calls must have just verified it (cache.ts), for here it is only a name.
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, type BigIntStats } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import type { Emit } from "../events.ts";
+import { readContainer, type Container, type Member } from "./ar.ts";
+import { controlLimit, readControl, type Control, type ControlFile } from "./controltar.ts";
+import { decompressInOrder, defaultLimit, faultError, limitFor, type Job, type JobFault } from "./decompress.ts";
+import { scanTar, type Entry } from "./tarscan.ts";
+import { xzSize } from "./xzindex.ts";
+
+export type { Control, ControlFile, Entry };
+
+export interface StoredDeb {
+  readonly sha256: string;
+  /** How errors name the package: `bluez_5.82-1_amd64.deb`. */
+  readonly label: string;
+  /** The .deb itself. */
+  readonly deb: string;
+  readonly tar: string;
+  readonly entries: readonly Entry[];
+  readonly control: Control;
+  /** Why only dpkg itself can unpack it, if so. */
+  readonly dpkgOnly?: string | undefined;
+}
+
+export interface DebFile {
+  readonly path: string;
+  readonly sha256: string;
+  readonly label: string;
+}
+
+export interface StoreOptions {
+  /** Those needed first come first. */
+  readonly debs: readonly DebFile[];
+  readonly dir: string;
+  readonly emit: Emit;
+  readonly jobs?: number;
+  /** false: nothing is taken from the store. */
+  readonly cache?: boolean;
+  /** Largest data archive that is taken, in bytes. */
+  readonly limit?: number;
+}
+
+/** A .deb on its way into the store. */
+interface Incoming extends DebFile {
+  readonly container: Container;
+  readonly limit: number;
+  readonly resolve: (stored: StoredDeb) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const format = 1;
+
+/** A store that is being filled. */
+export interface Store {
+  /** Settles as soon as this package is there. */
+  get(sha256: string): Promise<StoredDeb>;
+  /** Begins nothing more, and waits until nothing writes any more. */
+  close(): Promise<void>;
+}
+
+/** Begins to fill the store with `debs`, in their order. */
+export function openStore(o: StoreOptions): Store {
+  mkdirSync(o.dir, { recursive: true });
+  removeStaleParts(o.dir);
+  const promises = new Map<string, Promise<StoredDeb>>();
+  const incoming: Incoming[] = [];
+  for (const deb of o.debs) {
+    if (!promises.has(deb.sha256)) promises.set(deb.sha256, admit(o, deb, incoming));
+  }
+  report(o, promises);
+  const chunks = cutIntoChunks(incoming);
+  const lanes = Array.from({ length: o.jobs ?? availableParallelism() }, async () => {
+    for (let c; (c = chunks.shift()); ) await runChunk(o.dir, c);
+  });
+  return {
+    get: (sha256) => promises.get(sha256) ?? Promise.reject(new Error(`${sha256} was not given to the store`)),
+    close: async () => {
+      for (const deb of chunks.splice(0).flat()) deb.reject(new Error("the store was closed"));
+      await Promise.all(lanes);
+      await Promise.allSettled(promises.values());
+    },
+  };
+}
+
+/** All of `debs` in the store. */
+export async function ensureStored(o: StoreOptions): Promise<Map<string, StoredDeb>> {
+  const store = openStore(o);
+  try {
+    return new Map(await Promise.all(o.debs.map(async (d) => [d.sha256, await store.get(d.sha256)] as const)));
+  } finally {
+    await store.close();
+  }
+}
+
+function admit(o: StoreOptions, deb: DebFile, incoming: Incoming[]): Promise<StoredDeb> {
+  const promise = new Promise<StoredDeb>((resolve, reject) => {
+    const there = o.cache === false ? undefined : readStored(o.dir, deb);
+    if (there) resolve(there);
+    else incoming.push({ ...deb, container: openContainer(deb), limit: o.limit ?? defaultLimit, resolve, reject });
+  });
+  // Who awaits only some of them must not be killed by another's failure.
+  promise.catch(() => {});
+  return promise;
+}
+
+/** One package. */
+export async function storeDeb(path: string, sha256: string, dir: string): Promise<StoredDeb> {
+  const label = path.slice(path.lastIndexOf("/") + 1);
+  return (await ensureStored({ debs: [{ path, sha256, label }], dir, emit: () => {} })).get(sha256)!;
+}
+
+function report(o: StoreOptions, promises: ReadonlyMap<string, Promise<StoredDeb>>): void {
+  let done = 0;
+  const tell = (label: string) => o.emit({ type: "progress", stage: "unpack", done: ++done, total: promises.size, unit: "packages", label });
+  for (const p of promises.values()) p.then((stored) => tell(stored.label), () => {});
+}
+
+function openContainer(deb: DebFile): Container {
+  const fd = openSync(deb.path, "r");
+  try {
+    return readContainer(fd, deb.label);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Pieces that one shell does at a stretch: few enough to start few shells, small enough that all lanes end together. */
+function cutIntoChunks(incoming: readonly Incoming[]): Incoming[][] {
+  const chunks: Incoming[][] = [];
+  let weight = Infinity;
+  for (const deb of incoming) {
+    // 40 kB of xz take as long as starting the programs for one package.
+    const own = deb.container.data.size + 40_000;
+    if (weight + own > 3_000_000) {
+      chunks.push([]);
+      weight = 0;
+    }
+    weight += own;
+    chunks.at(-1)!.push(deb);
+  }
+  return chunks;
+}
+
+async function runChunk(dir: string, lane: readonly Incoming[]): Promise<void> {
+  const work: { deb: Incoming; job: Job; control: boolean }[] = [];
+  for (const deb of lane) {
+    try {
+      work.push({ deb, control: true, job: jobFor(deb, deb.container.control, controlLimit, `${deb.sha256}.control.part`) });
+      work.push({ deb, control: false, job: jobFor(deb, deb.container.data, deb.limit, `${deb.sha256}.tar.part`) });
+    } catch (e) {
+      deb.reject(e);
+    }
+  }
+  const byJob = new Map(work.map((w) => [w.job, w]));
+  const faults = new Map<Incoming, JobFault>();
+  try {
+    await decompressInOrder(dir, work.map((w) => w.job), (job, fault) => {
+      const { deb, control } = byJob.get(job)!;
+      if (fault && !faults.has(deb)) {
+        faults.set(deb, fault);
+        deb.reject(faultError(deb.label, fault, job.limit));
+      }
+      if (!control) void finish(dir, deb).then(deb.resolve, deb.reject);
+    });
+  } catch (e) {
+    for (const deb of lane) deb.reject(e);
+  }
+}
+
+/** The exact size is known beforehand for xz; nothing that declares too much is even begun. */
+function jobFor(deb: Incoming, member: Member, limit: number, to: string): Job {
+  const most = limitFor(member.size, limit);
+  if (member.compression !== "xz") return { deb: deb.path, member, to, limit: most };
+  const fd = openSync(deb.path, "r");
+  const size = xzSize(fd, member.offset, member.size);
+  closeSync(fd);
+  if (size === undefined) throw new UserError("deb.broken", `\`${deb.label}\` is no Debian package: a member of it is not one whole xz stream`);
+  if (size > most) throw faultError(deb.label, { reason: "too large" }, most);
+  return { deb: deb.path, member, to, limit: size };
+}
+
+/** Reads what was decompressed, and makes the entry valid. */
+async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
+  const base = join(dir, deb.sha256);
+  try {
+    const control = await readControl(readFileSync(`${base}.control.part`), deb.label);
+    const fd = openSync(`${base}.tar.part`, "r");
+    try {
+      const scanned = scanTar(fd, deb.label);
+      renameSync(`${base}.tar.part`, `${base}.tar`);
+      writeIndex(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
+      return { ...identity(dir, deb), ...scanned, control };
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    rmSync(`${base}.control.part`, { force: true });
+    rmSync(`${base}.tar.part`, { force: true });
+  }
+}
+
+function identity(dir: string, deb: DebFile): Pick<StoredDeb, "sha256" | "label" | "deb" | "tar"> {
+  return { sha256: deb.sha256, label: deb.label, deb: deb.path, tar: join(dir, `${deb.sha256}.tar`) };
+}
+
+interface Index {
+  readonly format: number;
+  readonly tar: string;
+  readonly entries: Entry[];
+  readonly dpkgOnly?: string;
+  readonly text: string;
+  /** Contents as latin1: bytes one to one, and short in JSON. */
+  readonly files: (Omit<ControlFile, "content"> & { content: string })[];
+}
+
+function writeIndex(base: string, o: { entries: Entry[]; dpkgOnly?: string; control: Control; stats: BigIntStats }): void {
+  const index: Index = {
+    format,
+    tar: fingerprint(o.stats),
+    text: o.control.text,
+    files: o.control.files.map((f) => ({ ...f, content: f.content.toString("latin1") })),
+    ...(o.dpkgOnly !== undefined && { dpkgOnly: o.dpkgOnly }),
+    entries: o.entries,
+  };
+  writeFileSync(`${base}.json.part`, JSON.stringify(index));
+  renameSync(`${base}.json.part`, `${base}.json`);
+}
+
+function readStored(dir: string, deb: DebFile): StoredDeb | undefined {
+  const base = join(dir, deb.sha256);
+  try {
+    const index = JSON.parse(readFileSync(`${base}.json`, "utf8")) as Index;
+    if (index.format !== format || index.tar !== fingerprint(statSync(`${base}.tar`, { bigint: true }))) return undefined;
+    const files = index.files.map((f) => ({ ...f, content: Buffer.from(f.content, "latin1") }));
+    return { ...identity(dir, deb), entries: index.entries, dpkgOnly: index.dpkgOnly, control: { text: index.text, files } };
+  } catch {
+    // Absent, torn or not ours: made again.
+    return undefined;
+  }
+}
+
+/** ctime cannot be set back, so a byte changed behind our back is noticed. A rename changes ctime too: taken after it. */
+function fingerprint(s: BigIntStats): string {
+  return `${s.size} ${s.mtimeNs} ${s.ctimeNs} ${s.ino}`;
+}
+
+/** What a killed build left; those of a running one are younger. */
+function removeStaleParts(dir: string): void {
+  for (const name of readdirSync(dir)) {
+    if (!name.endsWith(".part")) continue;
+    const path = join(dir, name);
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age > 3_600_000) rmSync(path, { force: true });
+  }
+}
