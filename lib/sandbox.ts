@@ -1,13 +1,18 @@
 // Where programs of an image run: own mount, PID, IPC, UTS and network namespaces, few capabilities, nothing of the host to see.
-// The root of these namespaces is the tools tree, read-only; PID 1 stays there, outside of the image, so that ischroot(1) is
-// true for what runs in the chroot below it. When PID 1 ends, every process and mount ends with it.
-import { readFileSync } from "node:fs";
+// The root of these namespaces is the tools tree, read-only; PID 1 stays there, outside of the image, and the program runs in a
+// chroot below it. When PID 1 ends, every process and mount ends with it; and it ends with us, however we end.
+import { lstatSync, mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { run, type RunOptions, type RunResult } from "./run.ts";
+import { lastLines, run, shellQuote, type RunOptions, type RunResult } from "./run.ts";
+import { layResolvConf } from "./sandbox/network.ts";
+import { imageMounts, lastScript, mountPoints, outerScript, preloaded, setUpFailed, setUpScript, setUpStatus, skeleton, toolsMounts, type Mount } from "./sandbox/script.ts";
+import { leakedDescriptors } from "./sandbox/descriptors.ts";
+import { findUser } from "./sandbox/user.ts";
 
 export interface Sandbox {
-  /** The tools tree, with the mount points image/, in/, out/, old/, proc/, dev/ and tmp/. */
+  /** The tools tree, made ready by `prepareTools`. */
   readonly tools: string;
   /** SOURCE_DATE_EPOCH for whatever runs. */
   readonly epoch: number;
@@ -32,7 +37,7 @@ export interface SandboxOptions {
   readonly what?: string;
 }
 
-export interface ToolsOptions extends Pick<RunOptions, "onOutput" | "ok" | "what" | "input"> {
+export interface ToolsOptions extends Pick<RunOptions, "onOutput" | "ok" | "what" | "input" | "stdout"> {
   readonly argv: readonly string[];
   /** Directories of the host, at mount points of the tools tree. */
   readonly binds: readonly { readonly from: string; readonly to: "/image" | "/in" | "/out"; readonly ro?: boolean }[];
@@ -40,99 +45,114 @@ export interface ToolsOptions extends Pick<RunOptions, "onOutput" | "ok" | "what
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/**
- * What is left in the bounding set: what docker leaves, less mknod, which a user namespace refuses anyway. So root's build
- * can do no more than a normal user's, and CAP_DAC_READ_SEARCH, with which files outside could be opened by handle, is gone.
- */
-const capabilities = [
-  "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "setfcap", "net_bind_service", "net_raw", "sys_chroot",
-  "audit_write",
-];
+/** Makes the directories that every sandbox mounts on. */
+export function prepareTools(tools: string): void {
+  for (const dir of [...mountPoints, skeleton.dir, ...skeleton.dirs.map((d) => join(skeleton.dir, d))]) mkdirSync(join(tools, dir), { recursive: true });
+  for (const file of skeleton.files) writeFileSync(join(tools, skeleton.dir, file), "");
+  for (const [name, target] of Object.entries(skeleton.links)) symlinkSync(target, join(tools, skeleton.dir, name));
+}
 
 /** Runs a program of the image `root` in its sandbox. */
 export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Promise<RunResult> {
-  const who = o.user === undefined ? [] : userOptions(root, o.user);
-  const preload = o.eatmydata === false ? [] : ["/usr/bin/env", "LD_PRELOAD=/dev/.eatmydata.so"];
-  const inDir = o.cwd === undefined ? [] : ["/usr/bin/env", `--chdir=${o.cwd}`];
-  const command = [...dropCapabilities, "/usr/sbin/chroot", ...who, "/image", ...inDir, ...preload, ...o.argv];
-  const env = { PATH: path, HOME: "/root", LC_ALL: "C.UTF-8", SOURCE_DATE_EPOCH: String(s.epoch), ...o.env };
-  return run([...unshare(o.network === true), "sh", "-euc", imageSetup, "sandbox", s.tools, root, o.network ? "network" : "", ...command], {
-    env,
-    ...(o.stdin !== undefined && { input: o.stdin }),
-    ...(o.interactive && { stdin: 0, stdout: "inherit" as const, stderr: "inherit" as const }),
-    ...(o.onOutput && { onOutput: o.onOutput }),
-    ...(o.ok && { ok: o.ok }),
-    ...(o.what && { what: o.what }),
-  });
+  const user = o.user === undefined ? undefined : findUser(root, o.user);
+  const preload = o.eatmydata === false ? undefined : preloadOf(s.tools);
+  readyMountPoints(root);
+  const resolv = o.network ? layResolvConf(root) : undefined;
+  const env = {
+    PATH: path, HOME: user?.home ?? "/root", LC_ALL: "C.UTF-8", SOURCE_DATE_EPOCH: String(s.epoch),
+    ...(preload !== undefined && { LD_PRELOAD: preloaded }),
+    ...(o.interactive && process.env.TERM !== undefined && { TERM: process.env.TERM }),
+    ...o.env,
+  };
+  const who = user ? [`--userspec=+${user.uid}:+${user.gid}`, `--groups=${user.groups.join(",")}`] : [];
+  // The directory is the image's to resolve: a link in it must not lead out here.
+  const inDir = o.cwd === undefined || o.cwd === "/" ? [] : ["/usr/bin/env", `--chdir=${o.cwd}`];
+  try {
+    return await enter(s, {
+      mounts: [...toolsMounts(preload), ...imageMounts(s.tools, root), ...(resolv?.mounts ?? [])],
+      argv: ["/usr/sbin/chroot", ...who, "/image", ...inDir, ...o.argv],
+      network: o.network === true,
+      interactive: o.interactive === true,
+      env, shown: o.argv, ok: o.ok, what: o.what,
+      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.onOutput && { onOutput: o.onOutput }) },
+    });
+  } finally {
+    resolv?.undo();
+  }
 }
 
 /** Runs a program of the tools tree, with directories bound into it. */
 export async function inTools(s: Sandbox, o: ToolsOptions): Promise<RunResult> {
-  const binds = o.binds.flatMap((b) => [b.from, b.to, b.ro ? "ro" : "rw"]);
-  const { argv, binds: _, ...rest } = o;
-  return run([...unshare(false), "sh", "-euc", toolsSetup, "tools", s.tools, String(o.binds.length), ...binds, ...dropCapabilities, ...argv], {
-    env: { PATH: path, LC_ALL: "C.UTF-8", TZ: "UTC0", SOURCE_DATE_EPOCH: String(s.epoch) },
-    ...rest,
+  const { argv, binds, ok, what, ...rest } = o;
+  return enter(s, {
+    mounts: [...toolsMounts(undefined), ...binds.map((b) => ({ from: b.from, to: b.to, options: b.ro ? "bind,ro" : "bind" }))],
+    env: { PATH: path, HOME: "/", LC_ALL: "C.UTF-8", TZ: "UTC0", SOURCE_DATE_EPOCH: String(s.epoch) },
+    network: false, interactive: false, argv, shown: argv, ok, what, run: rest,
   });
 }
 
-const dropCapabilities = ["setpriv", `--bounding-set=-all,${capabilities.map((c) => `+${c}`).join(",")}`, "--inh-caps=-all"];
-
-function unshare(network: boolean): string[] {
-  return [
-    "setpriv", "--pdeathsig", "KILL",
-    "unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--propagation", "private", "--ipc", "--uts", ...(network ? [] : ["--net"]),
-  ];
+interface Entering {
+  readonly mounts: readonly Mount[];
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly network: boolean;
+  readonly interactive: boolean;
+  /** The command as errors show it. */
+  readonly shown: readonly string[];
+  readonly ok: readonly number[] | undefined;
+  readonly what: string | undefined;
+  readonly run: Pick<RunOptions, "input" | "onOutput" | "stdout">;
 }
 
-/** Into the tools tree, read-only; then `"$@"` as a child, so that PID 1 stays out here. */
-const enter = `
-mount -t proc -o ro,nosuid,nodev,noexec proc "$tools/proc"
-mount -o remount,bind,ro "$tools"
-cd "$tools"
-pivot_root . old
-exec chroot . /bin/sh -c 'umount -l /old || exit 125; "$@"' sh "$@"
-`;
+const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
-const imageSetup = `
-tools=$1 root=$2 network=$3; shift 3
-echo debcast > /proc/sys/kernel/hostname
-mount --bind "$tools" "$tools"
-image=$tools/image
-mount --bind "$root" "$image"
-mkdir -p "$image/proc" "$image/sys" "$image/dev"
-mount -t tmpfs -o mode=755,nosuid dev "$image/dev"
-mount -t proc -o ro,nosuid,nodev,noexec proc "$image/proc"
-: > "$image/dev/.empty"
-mount --bind "$image/dev/.empty" "$image/proc/swaps"
-rm "$image/dev/.empty"
-mount -t tmpfs -o ro,nosuid,nodev,noexec sys "$image/sys"
-for node in null zero full random urandom tty; do : > "$image/dev/$node"; mount --bind /dev/$node "$image/dev/$node"; done
-mkdir "$image/dev/pts" "$image/dev/shm"
-chmod 1777 "$image/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$image/dev/pts"
-ln -s pts/ptmx "$image/dev/ptmx"
-for link in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -s "/proc/self/\${link#*:}" "$image/dev/\${link%%:*}"; done
-for so in "$tools"/usr/lib/*-linux-gnu/libeatmydata.so; do if [ -e "$so" ]; then cp "$so" "$image/dev/.eatmydata.so"; fi; done
-if [ -n "$network" ] && [ -e "$image/etc/resolv.conf" ]; then mount --bind "$(readlink -f /etc/resolv.conf)" "$(chroot "$image" readlink -f /etc/resolv.conf | sed "s|^|$image|")"; fi
-${enter}`;
+async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
+  const names = Object.keys(e.env);
+  const piped: (1 | 2)[] = e.interactive ? [] : e.run.stdout === undefined ? [1, 2] : [2];
+  const outer = outerScript({ parent: process.pid, leaked: leakedDescriptors(), piped, network: e.network });
+  // Without a terminal of its own nothing in there can type into ours.
+  const session = e.interactive ? [] : ["setsid"];
+  const result = await run([
+    ...session, "setpriv", "--pdeathsig", "KILL",
+    "bash", "-c", outer, "sandbox", setUpScript(s.tools, e.mounts), lastScript(names), "sandbox", ...e.argv,
+  ], {
+    env: { PATH: process.env.PATH ?? path, LC_ALL: "C", ...Object.fromEntries(names.map((n, i) => [`DEBCAST_${i}`, e.env[n]!])) },
+    ...e.run,
+    ...(e.interactive && { stdin: 0, stdout: "inherit" as const, stderr: "inherit" as const }),
+    ok: anyStatus,
+    what: "could not start a sandbox",
+  });
+  return judge(e, result);
+}
 
-const toolsSetup = `
-tools=$1 count=$2; shift 2
-mount --bind "$tools" "$tools"
-mount -t tmpfs tmp "$tools/tmp"
-while [ "$count" -gt 0 ]; do
-  mount --bind "$1" "$tools$2"
-  if [ "$3" = ro ]; then mount -o remount,bind,ro "$tools$2"; fi
-  shift 3; count=$((count - 1))
-done
-${enter}`;
+function judge(e: Entering, r: RunResult): RunResult {
+  if ((r.code === setUpStatus && r.stderr.includes(setUpFailed)) || /^(unshare|setpriv|setsid): /.test(r.stderr)) throw notSetUp(r);
+  if ((e.ok ?? [0]).includes(r.code)) return r;
+  const signal = Object.entries(constants.signals).find(([, n]) => n + 128 === r.code)?.[0];
+  throw new UserError("sandbox.failed", `${e.what ? `${e.what}: ` : ""}\`${shellQuote(e.shown)}\` ended with status ${r.code}${signal ? ` (${signal})` : ""}`, {
+    details: lastLines(`${r.stdout}${r.stderr}`),
+  });
+}
 
-/** A user of the image by its own passwd and group files. */
-function userOptions(root: string, name: string): string[] {
-  const rows = (file: string) => readFileSync(join(root, file), "utf8").split("\n").map((l) => l.split(":"));
-  const user = rows("etc/passwd").find((r) => r[0] === name);
-  if (!user) throw new UserError("sandbox.no-user", `the image has no user \`${name}\``);
-  const groups = rows("etc/group").filter((r) => r[3]?.split(",").includes(name)).map((r) => r[2]);
-  return [`--userspec=${user[2]}:${user[3]}`, `--groups=${[user[3], ...groups].join(",")}`];
+function notSetUp(r: RunResult): UserError {
+  return new UserError("sandbox.set-up", "the sandbox for programs of the image could not be set up", {
+    details: lastLines(r.stderr.replace(setUpFailed, "")),
+    hint: "in a container, it needs CAP_SYS_ADMIN and a /proc that is not masked (`--privileged`, or `--security-opt unmask=ALL`)",
+  });
+}
+
+/** An ordinary Debian has them. A link in their place would have the mounts made elsewhere. */
+function readyMountPoints(root: string): void {
+  for (const dir of ["proc", "sys", "dev"]) {
+    const there = lstatSync(join(root, dir), { throwIfNoEntry: false });
+    if (!there) mkdirSync(join(root, dir), { mode: 0o755 });
+    else if (!there.isDirectory()) throw new UserError("sandbox.no-directory", `\`/${dir}\` in the image is no directory`, { hint: "a package or scriptlet has replaced it" });
+  }
+}
+
+function preloadOf(tools: string): string | undefined {
+  const lib = join(tools, "usr/lib");
+  const dir = readdirSync(lib).find((d) => d.endsWith("-linux-gnu"));
+  const so = dir && join(lib, dir, "libeatmydata.so");
+  return so && lstatSync(so, { throwIfNoEntry: false }) ? realpathSync(so) : undefined;
 }
