@@ -33,7 +33,7 @@ export function mirrorsFor(archive: { readonly name: string }, o: MirrorOptions)
   const host = hostMirrors(o.apt);
   const security = archive.name === "security";
   const found = security
-    ? [...o.mirrors.flatMap(withSecurity), ...secure, ...plain.flatMap(withSecurity), ...host.security, ...host.main]
+    ? [...o.mirrors.flatMap(withSecurity), ...secure, ...plain.flatMap(withSecurity), ...host.security, ...host.main.flatMap(withSecurity)]
     : [...o.mirrors, ...plain, ...host.main];
   if (found.length > 0) return clean(found);
   throw new UserError("mirror.none", "no Debian mirror is known: neither the conf nor this machine's apt sources name one", {

@@ -98,6 +98,11 @@ test("the order: --mirror, the conf's, the host's; security has places of its ow
   `);
 });
 
+test("a host whose apt knows no security source, as debootstrap leaves one, has it beside the main one", () => {
+  source("sources.list", "deb http://host.mirror.example/debian trixie main\n");
+  expect(mirrorsFor({ name: "security" }, { apt, mirrors: [], conf: { mirrors: [] } })).toEqual(["http://host.mirror.example/debian", "http://host.mirror.example/debian-security"]);
+});
+
 test("no mirror anywhere", async () => {
   const ask = (name: string) => told(Promise.resolve().then(() => mirrorsFor({ name }, { apt, mirrors: [], conf: { mirrors: [], file: "conf/base.ts" } })));
   expect(await ask("main")).toMatchInlineSnapshot(`
