@@ -1,0 +1,23 @@
+// What the command said, without what differs from run to run: directories, times, the lines of stages, versions.
+import { engineRoot } from "../../lib/engine.ts";
+
+const stages = "load|lock|check|types|fetch|tools|configure|run|settle|finish|tar";
+
+/** stderr or stdout of a run in `dir`, fit for a snapshot. */
+export function said(text: string, dir: string): string {
+  return text
+    .replaceAll(dir, "PROJECT")
+    .replaceAll(engineRoot, "ENGINE")
+    .replace(new RegExp(`^(?:${stages}) +[\\d.]+ (?:ms|s|min).*\\n`, "gm"), "")
+    .replace(/\bin \d[\d.]* (?:ms|s)\b/g, "in TIME")
+    .replace(/\b\d[\d.]* [kMG]?B\b/g, "SIZE")
+    .replace(/\b\d+ paths\b/g, "N paths")
+    .trim();
+}
+
+/** A conf of minbase and the scriptlets given: it is built in a few seconds. */
+export function smallConf(scriptlets: readonly string[] = [], more = ""): string {
+  return `import { defineImage } from "debcast";
+export default defineImage({ suite: "trixie", arch: "amd64", hostname: "small", scriptlets: ${JSON.stringify(scriptlets)}, ${more} });
+`;
+}
