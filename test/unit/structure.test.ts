@@ -15,7 +15,7 @@ const storeys: readonly (readonly RegExp[])[] = [
   [/^lib\/(build|prepare|report|setup|try)\.ts$/],
   [/^lib\/(buildlog|changes|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/rootfs\//],
   [/^lib\/(archive|mirrors|lock|secrets)\.ts$/, /^lib\/(archive|lock|store)\//],
-  [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|sandbox)\//],
+  [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|namespace|sandbox)\//],
   [/^lib\/(run|project|format)\.ts$/],
   [/^lib\/(errors|events|engine|api)\.ts$/],
 ];
