@@ -19,13 +19,14 @@ export interface ScriptContext {
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
 const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
-// What comes first in PATH for maintainer scripts, in the sandbox's own /dev, so that nothing of it is in the image:
+// What comes first in PATH for maintainer scripts, in the sandbox's own /dev/shm, so that nothing of it is in the image:
 // an update-initramfs that does nothing. INITRD=No would do that too, but then the links to the initrd are not made.
 const shims = `
-mkdir -p /dev/.debcast
-printf '%s\\n' '#!/bin/sh' 'case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac' >/dev/.debcast/update-initramfs
-chmod 755 /dev/.debcast/update-initramfs
-PATH=/dev/.debcast:$PATH
+mkdir -p /dev/shm/.debcast
+printf '%s\\n' '#!/bin/sh' 'case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac' >/dev/shm/.debcast/update-initramfs
+chmod 755 /dev/shm/.debcast/update-initramfs
+/dev/shm/.debcast/update-initramfs
+PATH=/dev/shm/.debcast:$PATH
 `;
 
 // One shell for all of a wave, as dpkg does it: from tmp.ci, where debconf finds the templates, in `/`, with no input.
