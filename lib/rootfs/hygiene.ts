@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import { openExcludes } from "./excludes.ts";
+import { resolveIn } from "./paths.ts";
 import { walk } from "./tree.ts";
 
 /** Everything below these directories goes; the directories stay. */
@@ -30,9 +31,9 @@ const leftovers: readonly { dir: string; name: RegExp; why: string }[] = [
 
 /** Removes what a build leaves and brings what it dates to `epoch` (seconds). */
 export async function clean(root: string, o: { epoch: number }): Promise<void> {
-  for (const dir of emptied) for (const name of list(root, dir)) rmSync(join(root, dir, name), { recursive: true, force: true });
+  for (const dir of emptied) for (const name of list(root, dir)) rmSync(inDir(root, dir, name), { recursive: true, force: true });
   for (const { dir, name } of leftovers) {
-    for (const found of list(root, dir)) if (name.test(found)) rmSync(join(root, dir, found), { recursive: true, force: true });
+    for (const found of list(root, dir)) if (name.test(found)) rmSync(inDir(root, dir, found), { recursive: true, force: true });
   }
   removeDangling(root, "/etc/ssl/certs");
   removeLogs(root);
@@ -41,9 +42,14 @@ export async function clean(root: string, o: { epoch: number }): Promise<void> {
   keyTheFirstStart(root);
 }
 
+/** A name in a directory of the image, wherever links in the image lead: never out of it. The name itself is not followed. */
+function inDir(root: string, dir: string, name: string): string {
+  return join(resolveIn(root, dir), name);
+}
+
 function list(root: string, dir: string): string[] {
   try {
-    return readdirSync(join(root, dir));
+    return readdirSync(resolveIn(root, dir));
   } catch {
     return [];
   }
@@ -53,9 +59,9 @@ function list(root: string, dir: string): string[] {
 function removeLogs(root: string): void {
   const into = (dir: string) => {
     for (const name of list(root, dir)) {
-      const stat = lstatSync(join(root, dir, name));
+      const stat = lstatSync(inDir(root, dir, name));
       if (stat.isDirectory()) into(`${dir}/${name}`);
-      else if (stat.isFile() && stat.size > 0) rmSync(join(root, dir, name));
+      else if (stat.isFile() && stat.size > 0) rmSync(inDir(root, dir, name));
     }
   };
   into("/var/log");
@@ -63,23 +69,23 @@ function removeLogs(root: string): void {
 
 function removeDangling(root: string, dir: string): void {
   for (const name of list(root, dir)) {
-    const path = join(root, dir, name);
-    if (lstatSync(path).isSymbolicLink() && name.match(/^[0-9a-f]{8}\.\d$/) && !existsSync(path)) rmSync(path);
+    const path = inDir(root, dir, name);
+    if (lstatSync(path).isSymbolicLink() && name.match(/^[0-9a-f]{8}\.\d$/) && !existsSync(resolveIn(root, `${dir}/${name}`))) rmSync(path);
   }
 }
 
 /** Empty, never absent and never `uninitialized`, at which first boot enables again what was disabled. */
 function emptyMachineId(root: string): void {
-  const file = join(root, "etc/machine-id");
-  rmSync(file, { force: true });
-  if (!existsSync(join(root, "usr/lib/systemd/systemd")) && !existsSync(join(root, "etc/systemd"))) return;
-  writeFileSync(file, "");
+  const file = inDir(root, "/etc", "machine-id");
+  rmSync(file, { recursive: true, force: true });
+  if (!existsSync(resolveIn(root, "/usr/lib/systemd/systemd")) && !existsSync(resolveIn(root, "/etc/systemd"))) return;
+  writeFileSync(file, "", { flag: "wx" });
   chmodSync(file, 0o444);
 }
 
 /** The day of a password's last change is the archive's, not the builder's. */
 function datePasswords(root: string, epoch: number): void {
-  const file = join(root, "etc/shadow");
+  const file = resolveIn(root, "/etc/shadow");
   if (!existsSync(file)) return;
   const day = String(Math.floor(epoch / 86400));
   const dated = readFileSync(file, "utf8").split("\n").map((line) => {
@@ -91,9 +97,9 @@ function datePasswords(root: string, epoch: number): void {
 
 /** Host keys were removed above; with an empty machine-id no boot is a first boot, so the key must be asked for by its absence. */
 function keyTheFirstStart(root: string): void {
-  const unit = ["usr/lib/systemd/system", "lib/systemd/system"].map((d) => join(root, d, "sshd-keygen.service")).find((f) => existsSync(f));
+  const unit = ["/usr/lib/systemd/system", "/lib/systemd/system"].map((d) => resolveIn(root, `${d}/sshd-keygen.service`)).find((f) => existsSync(f));
   if (!unit || !readFileSync(unit, "utf8").includes("ConditionFirstBoot")) return;
-  const dropIn = join(root, "etc/systemd/system/sshd-keygen.service.d/missing-key.conf");
+  const dropIn = resolveIn(root, "/etc/systemd/system/sshd-keygen.service.d/missing-key.conf");
   if (existsSync(dropIn)) return;
   mkdirSync(dirname(dropIn), { recursive: true });
   writeFileSync(dropIn, "# The image has no host keys: they are made at the first start, whichever boot that is.\n[Unit]\nConditionFirstBoot=\nConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\n");
@@ -120,7 +126,7 @@ export async function gates(root: string, o: GateOptions): Promise<UserError[]> 
 }
 
 function packageGate(root: string): UserError[] {
-  const status = readFileSync(join(root, "var/lib/dpkg/status"), "utf8");
+  const status = readFileSync(resolveIn(root, "/var/lib/dpkg/status"), "utf8");
   const bad = status.split("\n\n").filter((p) => /^Package: /m.test(p) && !/^Status: (install|hold) ok installed$/m.test(p));
   return bad.map((p) => {
     const [name, state] = [/^Package: (.*)$/m.exec(p)![1]!, /^Status: (.*)$/m.exec(p)?.[1]];
@@ -161,7 +167,7 @@ function treeGate(root: string, epoch: number): UserError[] {
     if (stat.isCharacterDevice() || stat.isBlockDevice()) say("gate.device", `\`${path}\` is a device node`, "devices come from devtmpfs when the device starts");
     if (stat.isSocket() || stat.isFIFO()) say("gate.socket", `\`${path}\` is a socket or pipe that a process of the build left`, `debcast why ${path}`);
     if (stat.mtimeMs > epoch * 1000) say("gate.time", `\`${path}\` is newer than the archive`, "this is a mistake in debcast: times are clamped before");
-    if (/eatmydata/.test(path) && !existsSync(join(root, "var/lib/dpkg/info/eatmydata.list"))) say("gate.eatmydata", `\`${path}\` is of the build`, `debcast why ${path}`);
+    if (/eatmydata/.test(path) && !existsSync(resolveIn(root, "/var/lib/dpkg/info/eatmydata.list"))) say("gate.eatmydata", `\`${path}\` is of the build`, `debcast why ${path}`);
   });
   return errors;
 }

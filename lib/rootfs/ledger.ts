@@ -4,6 +4,7 @@ import { chmodSync, lchownSync, readFileSync, writeFileSync, type Stats } from "
 import { join } from "node:path";
 import type { Ledger } from "../lock.ts";
 import { inTools, type Sandbox } from "../sandbox.ts";
+import { resolveIn } from "./paths.ts";
 import { walk } from "./tree.ts";
 
 /** Ids below are Debian's own and fixed; ids from 60000 on are reserved. */
@@ -58,11 +59,11 @@ function readNames(root: string, file: string): Map<string, number> {
 }
 
 function rows(root: string, file: string): string[][] {
-  return readFileSync(join(root, "etc", file), "utf8").split("\n").filter((l) => l.includes(":")).map((l) => l.split(":"));
+  return readFileSync(resolveIn(root, `/etc/${file}`), "utf8").split("\n").filter((l) => l.includes(":")).map((l) => l.split(":"));
 }
 
 function rewrite(root: string, file: string, change: (fields: string[]) => string[]): void {
-  writeFileSync(join(root, "etc", file), rows(root, file).map((f) => `${change(f).join(":")}\n`).join(""));
+  writeFileSync(resolveIn(root, `/etc/${file}`), rows(root, file).map((f) => `${change(f).join(":")}\n`).join(""));
 }
 
 function moved(id: string, { moves }: Ids): string {

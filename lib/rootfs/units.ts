@@ -33,8 +33,8 @@ function mustExist(root: string, unit: string): void {
 function linksIn(root: string): Set<string> {
   const found = new Set<string>();
   const into = (dir: string) => {
-    for (const name of list(join(root, dir))) {
-      const stat = lstatSync(join(root, dir, name));
+    for (const name of list(resolveIn(root, dir))) {
+      const stat = lstatSync(join(resolveIn(root, dir), name));
       if (stat.isSymbolicLink()) found.add(`${dir}/${name}`);
       else if (stat.isDirectory()) into(`${dir}/${name}`);
     }

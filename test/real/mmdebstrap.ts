@@ -21,7 +21,7 @@ export function noMmdebstrap(): string | undefined {
 /** Builds `target` (a directory) from `debs` alone; recommends off, every package named. */
 export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; suite: string; epoch: number; work: string }): void {
   const repository = join(o.work, "repository");
-  writeRepository(repository, o.debs);
+  writeRepository(repository, o);
   rmSync(o.target, { recursive: true, force: true });
   execFileSync(
     "mmdebstrap",
@@ -35,7 +35,8 @@ export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; 
   rmSync(repository, { recursive: true });
 }
 
-function writeRepository(dir: string, debs: readonly OracleDeb[]): void {
+/** Flat, with a Release: mmdebstrap looks for essential packages in the archive that has the suite's name. */
+function writeRepository(dir: string, { debs, suite, epoch }: { debs: readonly OracleDeb[]; suite: string; epoch: number }): void {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   const stanzas = debs.map((d) => {
@@ -45,7 +46,10 @@ function writeRepository(dir: string, debs: readonly OracleDeb[]): void {
     const control = execFileSync("dpkg-deb", ["-f", d.path]).toString().trimEnd();
     return `${control}\nFilename: ./${name}\nSize: ${content.length}\nSHA256: ${createHash("sha256").update(content).digest("hex")}\n`;
   });
-  writeFileSync(join(dir, "Packages"), stanzas.join("\n"));
+  const packages = stanzas.join("\n");
+  writeFileSync(join(dir, "Packages"), packages);
+  const sum = createHash("sha256").update(packages).digest("hex");
+  writeFileSync(join(dir, "Release"), `Origin: Debian\nLabel: Debian\nSuite: ${suite}\nCodename: ${suite}\nDate: ${new Date(epoch * 1000).toUTCString()}\nArchitectures: amd64\nComponents: main\nSHA256:\n ${sum} ${Buffer.byteLength(packages)} Packages\n`);
 }
 
 function linkOrCopy(from: string, to: string): void {
