@@ -22,25 +22,40 @@ export const hostPrograms: readonly HostProgram[] = [
   { commands: ["newuidmap"], package: "uidmap", why: "maps a normal user's subordinate ids", when: "not root" },
 ];
 
-/** Looks for the host programs; installs missing ones as root, else says which line would. */
-export async function ensureHostPrograms(emit: Emit, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  const root = process.getuid?.() === 0;
-  const missing = missingPrograms(root, `${env.PATH ?? ""}${delimiter}/usr/sbin${delimiter}/sbin`);
-  if (missing.length === 0) return;
-  const packages = missing.map((p) => p.package);
-  if (!root) {
-    throw new UserError("set-up.missing", `this machine lacks ${missing.map((p) => `\`${p.commands[0]}\` (${p.why})`).join(", ")}`, {
-      hint: `sudo apt-get install ${packages.join(" ")}`,
-    });
-  }
-  emit({ type: "note", text: `installing ${packages.join(", ")}` });
-  await aptInstall(packages);
+export interface Host {
+  readonly root: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where programs are looked for. */
+  readonly path: string;
 }
 
-export function missingPrograms(root: boolean, path: string): HostProgram[] {
-  const dirs = path.split(delimiter).filter((d) => d !== "");
+/** Looks for the host programs; installs missing ones as root, else says which line would. */
+export async function ensureHostPrograms(emit: Emit, host: Host = thisHost()): Promise<void> {
+  const missing = missingPrograms(host);
+  if (missing.length === 0) return;
+  if (!host.root) throw lacking(missing, "sudo apt-get install");
+  emit({ type: "note", text: `installing ${missing.map((p) => p.package).join(", ")}` });
+  await aptInstall(missing.map((p) => p.package), host.env);
+  const still = missingPrograms(host);
+  if (still.length > 0) throw lacking(still, "apt-get install --reinstall");
+}
+
+/** A normal user's PATH often lacks the places of root's programs. */
+function thisHost(): Host {
+  const { env } = process;
+  return { root: process.getuid?.() === 0, env, path: [env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter) };
+}
+
+export function missingPrograms(host: Pick<Host, "root" | "path">): HostProgram[] {
+  const dirs = host.path.split(delimiter).filter((d) => d !== "");
   const has = (command: string) => dirs.some((d) => executable(join(d, command)));
-  return hostPrograms.filter((p) => !(p.when === "not root" && root) && !p.commands.some(has));
+  return hostPrograms.filter((p) => !(p.when === "not root" && host.root) && !p.commands.some(has));
+}
+
+function lacking(missing: readonly HostProgram[], command: string): UserError {
+  return new UserError("set-up.missing", `this machine lacks ${missing.map((p) => `\`${p.commands[0]}\` (${p.why})`).join(", ")}`, {
+    hint: `${command} ${missing.map((p) => p.package).join(" ")}`,
+  });
 }
 
 function executable(path: string): boolean {
@@ -52,9 +67,10 @@ function executable(path: string): boolean {
   }
 }
 
-async function aptInstall(packages: readonly string[]): Promise<void> {
-  const env = { ...(process.env as Record<string, string>), DEBIAN_FRONTEND: "noninteractive" };
+/** A machine that has just started may be busy with upgrades of its own: their lock is waited for. */
+async function aptInstall(packages: readonly string[], given: Host["env"]): Promise<void> {
+  const env = { ...(given as Record<string, string>), DEBIAN_FRONTEND: "noninteractive" };
   const what = "could not install what debcast needs on this machine";
   await run(["apt-get", "update", "-q"], { env, what });
-  await run(["apt-get", "install", "-qy", "--no-install-recommends", ...packages], { env, what });
+  await run(["apt-get", "install", "-qy", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", ...packages], { env, what });
 }
