@@ -4,19 +4,18 @@
 // The initramfs is not made here, because what scriptlets do later must be in it (see scripts.ts). settle.ts must run
 // `update-initramfs -c -k all` once all is in place.
 import { copyFileSync } from "node:fs";
+import type { Where } from "../errors.ts";
 import { span, type Emit } from "../events.ts";
 import { parseRelations } from "../deb/dependency.ts";
 import type { StoredDeb } from "../store/store.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { readDiversions, readNames, readOverrides } from "./diversions.ts";
-import { appendStatus, beginDatabase, hasPreinst, shortenList, stageControl, writeInfo } from "./dpkg.ts";
-import { dpkgExcludes, excludesFile, openExcludes } from "./excludes.ts";
+import { beginDatabase, hasPreinst, stageControl } from "./dpkg.ts";
+import { dpkgExcludes, excludesFile, openExcludes, type Excluder } from "./excludes.ts";
 import { openInside, type Inside } from "./inside.ts";
 import { openOwners, type Owners } from "./owners.ts";
 import { asPackage, type Package } from "./package.ts";
-import { placePackage } from "./place.ts";
 import { runDpkg, runPreinsts, setSelections } from "./scripts.ts";
-import { activations, addInterests, directivesOf, readInterests, recordActivations } from "./triggers.ts";
+import { placeAll, recordAll } from "./unpack.ts";
 import { essentialWave, laterWaves, type Node } from "./waves.ts";
 
 export interface DebToInstall {
@@ -41,18 +40,21 @@ export interface InstallOptions {
   readonly log: (pkg: string, text: string) => void;
   /** Called once, when the essential packages are configured and nothing else is unpacked yet. */
   readonly before: () => Promise<void>;
+  /** The line of a scriptlet that asked for a package, for the errors. */
+  readonly whereOf?: (pkg: string) => Where | undefined;
 }
 
 interface Work extends InstallOptions {
   readonly inside: Inside;
   readonly owners: Owners;
+  readonly excluded: Excluder;
   readonly dpkgVersion: string;
 }
 
 /** Installs all of `debs` into `root`. */
 export async function installPackages(o: InstallOptions): Promise<void> {
   const dpkgVersion = o.debs.find((d) => d.deb.name === "dpkg")?.deb.version ?? "1.22";
-  const w: Work = { ...o, inside: openInside(o.root), owners: openOwners(), dpkgVersion };
+  const w: Work = { ...o, inside: openInside(o.root), owners: openOwners(), excluded: openExcludes(o.excludes), dpkgVersion };
   const nodes = o.debs.map(asNode);
   beginDatabase(w.inside, o.arch ?? "amd64");
   const first = await packagesOf(essentialWave(nodes));
@@ -87,51 +89,21 @@ async function installWave(w: Work, wave: readonly Package[], first: boolean): P
   // Scripts and scriptlets have been at work in the tree: here, and after each run of the sandbox.
   w.inside.forget();
   const ours = wave.filter((p) => p.stored.dpkgOnly === undefined);
-  const lists = first ? await place(w, ours) : undefined;
+  const place = () => span(w.emit, `place ${ours.length} packages`, "configure", async () => placeAll(w, ours));
+  const lists = first ? await place() : undefined;
   if (first) writePolicy(w);
   await span(w.emit, "preinst scripts", "configure", () => preinsts(w, ours));
   w.inside.forget();
-  await writeDatabase(w, lists ?? (await place(w, ours)));
+  recordAll(w, lists ?? (await place()));
   await unpackByDpkg(w, wave.filter((p) => p.stored.dpkgOnly !== undefined));
   await span(w.emit, `dpkg --configure (${wave.length})`, "configure", () => runDpkg(w, ["--configure", "--pending"], wave));
   w.inside.forget();
-}
-
-type Lists = Map<Package, string[]>;
-
-async function place(w: Work, pkgs: readonly Package[]): Promise<Lists> {
-  const placing = placingFor(w);
-  return span(w.emit, `place ${pkgs.length} packages`, "configure", async () => new Map(pkgs.map((p) => [p, placePackage(placing, p)])));
-}
-
-function placingFor(w: Work) {
-  const { inside, owners } = w;
-  const [users, groups] = [readNames(inside, "/etc/passwd"), readNames(inside, "/etc/group")];
-  return {
-    inside, owners, users, groups, excluded: openExcludes(w.excludes),
-    diversions: readDiversions(inside), overrides: readOverrides(inside, users, groups),
-  };
 }
 
 async function preinsts(w: Work, pkgs: readonly Package[]): Promise<void> {
   const having = pkgs.filter(hasPreinst);
   if (having.length === 0) return;
   await runPreinsts(w, having.map((pkg, i) => ({ pkg, staged: stageControl(w.inside, pkg, i) })));
-}
-
-async function writeDatabase(w: Work, lists: Lists): Promise<void> {
-  const { inside } = w;
-  const pkgs = [...lists.keys()];
-  const explicit = pkgs.flatMap((p) => directivesOf(p).filter((d) => d.kind === "activate").map((d) => d.trigger));
-  const interests = readInterests(inside, new Set(explicit.filter((t) => !t.startsWith("/"))));
-  const activated = activations({
-    pkgs: pkgs.map((pkg) => ({ pkg, paths: pkg.stored.entries.map((e) => e.path) })), interests, diversions: readDiversions(inside),
-  });
-  for (const [pkg, list] of lists) writeInfo(inside, pkg, list);
-  for (const [pkg, lost] of w.owners.takeLost()) shortenList(inside, pkg, lost);
-  addInterests(inside, pkgs);
-  appendStatus(inside, pkgs);
-  recordActivations(inside, activated);
 }
 
 /** The few packages that only dpkg itself can unpack; each .deb is lent to the image for that long. */

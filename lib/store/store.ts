@@ -152,8 +152,9 @@ async function runChunk(dir: string, lane: readonly Incoming[]): Promise<void> {
   const work: { deb: Incoming; job: Job; control: boolean }[] = [];
   for (const deb of lane) {
     try {
-      work.push({ deb, control: true, job: jobFor(deb, deb.container.control, controlLimit, `${deb.sha256}.control.part`) });
-      work.push({ deb, control: false, job: jobFor(deb, deb.container.data, deb.limit, `${deb.sha256}.tar.part`) });
+      const control = jobFor(deb, deb.container.control, controlLimit, `${deb.sha256}.control.part`);
+      const data = jobFor(deb, deb.container.data, deb.limit, `${deb.sha256}.tar.part`);
+      work.push({ deb, control: true, job: control }, { deb, control: false, job: data });
     } catch (e) {
       deb.reject(e);
     }
@@ -167,7 +168,9 @@ async function runChunk(dir: string, lane: readonly Incoming[]): Promise<void> {
         faults.set(deb, fault);
         deb.reject(faultError(deb.label, fault, job.limit));
       }
-      if (!control) void finish(dir, deb).then(deb.resolve, deb.reject);
+      if (control) return;
+      if (faults.has(deb)) removeParts(join(dir, deb.sha256));
+      else void finish(dir, deb).then(deb.resolve, deb.reject);
     });
   } catch (e) {
     for (const deb of lane) deb.reject(e);
@@ -201,9 +204,12 @@ async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
       closeSync(fd);
     }
   } finally {
-    rmSync(`${base}.control.part`, { force: true });
-    rmSync(`${base}.tar.part`, { force: true });
+    removeParts(base);
   }
+}
+
+function removeParts(base: string): void {
+  for (const part of ["control", "tar"]) rmSync(`${base}.${part}.part`, { force: true });
 }
 
 function identity(dir: string, deb: DebFile): Pick<StoredDeb, "sha256" | "label" | "deb" | "tar"> {
