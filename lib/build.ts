@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { openBuildLog, type BuildLog } from "./buildlog.ts";
 import { downloadPath } from "./cache.ts";
-import { UserError, throwAll } from "./errors.ts";
+import { UserError, throwAll, type Where } from "./errors.ts";
 import { stage } from "./events.ts";
-import { formatBytes } from "./format.ts";
+import { formatBytes, formatCount } from "./format.ts";
 import { gather, pathOfDeb } from "./gather.ts";
 import { writeLock, type Ledger, type LockedDeb } from "./lock.ts";
 import { writeMade, type Made } from "./made.ts";
@@ -65,6 +65,7 @@ export async function buildImage(c: Context, p: Prepared, out: string): Promise<
 
 /** Everything fetched, types checked, the store being filled, and an empty tree. */
 export async function openWorks(c: Context, p: Prepared, root: string, around?: Works["around"]): Promise<Works> {
+  throwAll(p.missingSecrets);
   await fetchAndCheckTypes(c, p);
   const log = openBuildLog(c.project, p.conf.name, p.secrets.mask);
   await removeTree(root);
@@ -77,7 +78,7 @@ export async function openWorks(c: Context, p: Prepared, root: string, around?: 
 /** A type error stops the build while it fetches, before anything is unpacked. */
 async function fetchAndCheckTypes(c: Context, p: Prepared): Promise<void> {
   const [fetched, typed] = await Promise.allSettled([
-    stage(c.emit, "fetch", () => gather(c, p), (r) => (r.fetched === 0 ? `${r.present} files were there` : `${r.fetched} files, ${formatBytes(r.bytes)}`)),
+    stage(c.emit, "fetch", () => gather(c, p), (r) => (r.fetched === 0 ? `${formatCount(r.present, "file")} in the cache` : `${formatCount(r.fetched, "file")}, ${formatBytes(r.bytes)}`)),
     stage(c.emit, "types", () => checkTypes(c.project)),
   ]);
   for (const r of [typed, fetched]) if (r.status === "rejected") throw r.reason;
@@ -94,7 +95,8 @@ export async function install(w: Works): Promise<void> {
       preseed: p.plan.scriptlets.flatMap((s) => s.debconf.map((d) => d.text)),
       log: (name, text) => log.write("package", name, text),
       before: () => runPhase(w, "before"),
-    }), () => `${image.length} packages`);
+      whereOf: (name) => p.local.find((l) => l.info.name === name)?.info.where ?? whereAsked(p, name),
+    }), () => formatCount(image.length, "package"));
   await settleIds(w);
 }
 
@@ -126,6 +128,7 @@ async function publish(w: Works, out: string): Promise<void> {
   writeMade(w.c.project, w.p.conf.name, w.made);
   if (!w.c.locked) writeLock(w.p.lockFile, { ...w.p.lock, ledger: w.ids.ledger });
   await removeTree(old);
+  await removeTree(failedTree(w.root));
 }
 
 async function keepFailed(w: Works): Promise<void> {
@@ -158,8 +161,13 @@ async function settleIds(w: Works): Promise<void> {
   const unknown = [...w.ids.ledger.users.keys()].filter((n) => !before.users.has(n)).concat([...w.ids.ledger.groups.keys()].filter((n) => !before.groups.has(n)));
   if (unknown.length === 0) return;
   throw new UserError("lock.ids", `the lock has no ids for ${[...new Set(unknown)].map((n) => `\`${n}\``).join(", ")}`, {
-    hint: `debcast image -c ${w.p.conf.name}\nonce without --locked records them; commit the lock`,
+    hint: "`debcast image`, once without --locked, records them; commit the lock",
   });
+}
+
+/** The line that names a package of the lock, itself or by a pattern. */
+function whereAsked(p: Prepared, name: string): Where | undefined {
+  return p.plan.scriptlets.flatMap((s) => s.debs).find((d) => (d.kind === "name" ? d.name : p.lock.patterns.get(d.spec)) === name)?.where;
 }
 
 export function excludesOf(p: Prepared): string[] {

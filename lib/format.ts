@@ -18,6 +18,20 @@ export function formatTime(ms: number): string {
   return `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
 }
 
+/** The commands in a hint, so that they work where this one did: on the same conf and project. */
+export function addressed(text: string, o: { conf?: string | undefined; directory?: string | undefined }): string {
+  return text.replace(/\bdebcast (image|check|plan|lock|update|fetch|deps|why|tar|shell|try|log|clean)\b([^`\n]*)/g, (_, verb: string, tail: string) => {
+    const dir = o.directory === undefined || / -C /.test(tail) ? "" : ` -C ${o.directory}`;
+    const conf = o.conf === undefined || verb === "clean" || / -c /.test(tail) ? "" : ` -c ${o.conf}`;
+    return `debcast ${verb}${dir}${conf}${tail}`;
+  });
+}
+
+/** `1 package`, `2 packages`. */
+export function formatCount(n: number, one: string): string {
+  return `${n} ${one}${n === 1 ? "" : "s"}`;
+}
+
 /** `base/ssh.ts:4:1 (ssh)`: relative to where the user stands, when that is shorter. */
 export function formatWhere(w: Where): string {
   const near = relative(process.cwd(), w.file);

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { engineVersion } from "./engine.ts";
 import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
+import { addressed } from "./format.ts";
 import { openProject } from "./project.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Context, Outcome, Verb, VerbOption } from "./verbs/verb.ts";
@@ -39,14 +40,15 @@ const everywhere: Record<string, VerbOption> = {
 await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<void> {
-  const name = argv.find((a) => a in verbs) ?? argv.find((a) => !a.startsWith("-"));
-  if (argv.includes("--version")) return void process.stdout.write(`debcast ${engineVersion}\n`);
-  let report = createReport({ stdout: process.stdout, stderr: process.stderr, env: process.env, quiet: false, verbose: false, json: argv.includes("--json") });
+  const { own, rest } = split(argv);
+  if (own.includes("--version")) return void process.stdout.write(`debcast ${engineVersion}\n`);
+  let report = createReport({ stdout: process.stdout, stderr: process.stderr, env: process.env, quiet: false, verbose: false, json: own.includes("--json") });
   try {
-    if (name === undefined || !(name in verbs)) return await noVerb(name, argv);
+    const name = verbOf(own);
+    if (name === undefined || !Object.hasOwn(verbs, name)) return await noVerb(name, own);
     const { verb } = await verbs[name]!();
-    const { values, args, rest } = parse(verb, argv);
-    if (values.help) return void process.stdout.write(verbHelp(verb));
+    if (own.includes("--help") || own.includes("-h")) return void process.stdout.write(verbHelp(verb));
+    const { values, args } = parse(verb, own);
     report = reportFor(values);
     if (verb.namespaces) {
       await (await import("./setup.ts")).ensureHostPrograms(report.emit);
@@ -54,7 +56,7 @@ async function main(argv: readonly string[]): Promise<void> {
     }
     const outcome = await verb.run(context(values, args, rest, report));
     report.close();
-    printOutcome(report, outcome, values.json === true, values.quiet === true);
+    printOutcome(report, outcome, values);
     process.exitCode = outcome.code ?? exitStatus.done;
   } catch (e) {
     report.error(e);
@@ -68,27 +70,48 @@ function statusOf(e: unknown): number {
   return e instanceof UserError ? e.exit : exitStatus.bug;
 }
 
-type Values = Record<string, string | boolean | string[] | undefined>;
+type Values = Record<string, string | boolean | string[] | undefined> & { readonly conf?: string; readonly directory?: string };
 
-function parse(verb: Verb, argv: readonly string[]): { values: Values; args: string[]; rest: string[] } {
+/** What is for us, and what follows `--`, which is somebody else's command. */
+function split(argv: readonly string[]): { own: readonly string[]; rest: readonly string[] } {
   const cut = argv.indexOf("--");
-  const rest = cut === -1 ? [] : argv.slice(cut + 1);
-  const options: Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean }> = {};
-  for (const [k, v] of Object.entries({ ...everywhere, ...verb.options })) {
-    options[k] = { type: v.type, ...(v.short && { short: v.short }), ...(k === "mirror" && { multiple: true }) };
-  }
+  return cut === -1 ? { own: argv, rest: [] } : { own: argv.slice(0, cut), rest: argv.slice(cut + 1) };
+}
+
+/** The first word that is no option nor the value of one: a conf may be called as a verb is. */
+function verbOf(own: readonly string[]): string | undefined {
+  return parseArgs({ args: [...own], options: optionTypes(everywhere), allowPositionals: true, strict: false }).positionals[0];
+}
+
+function parse(verb: Verb, own: readonly string[]): { values: Values; args: string[] } {
+  const options = { ...everywhere, ...verb.options };
   let parsed;
   try {
-    parsed = parseArgs({ args: [...(cut === -1 ? argv : argv.slice(0, cut))], options, allowPositionals: true });
+    parsed = parseArgs({ args: [...own], options: optionTypes(options), allowPositionals: true });
   } catch (e) {
-    const message = (e as Error).message.split(". To specify")[0]!.replaceAll("'", "`");
-    throw usageError(message.charAt(0).toLowerCase() + message.slice(1), verb);
+    throw optionError(e as NodeJS.ErrnoException, options, verb);
   }
   const args = parsed.positionals.slice(1);
   const [least, most] = verb.args ?? [0, 0];
   if (args.length < least) throw usageError(`\`debcast ${verb.name}\` wants an argument`, verb);
   if (args.length > most) throw usageError(`\`${args[most]}\` is one argument too many`, verb);
-  return { values: parsed.values as Values, args, rest };
+  return { values: parsed.values as Values, args };
+}
+
+function optionTypes(options: Readonly<Record<string, VerbOption>>): Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean }> {
+  return Object.fromEntries(Object.entries(options).map(([k, v]) => [k, { type: v.type, ...(v.short && { short: v.short }), ...(k === "mirror" && { multiple: true }) }]));
+}
+
+/** Node's words name the option in one of several forms: that name is all we take of them. */
+function optionError(e: NodeJS.ErrnoException, options: Readonly<Record<string, VerbOption>>, verb: Verb): UserError {
+  const name = /(--?[\w-]+)(?: <value>)?'/.exec(e.message)?.[1];
+  if (name === undefined) throw e;
+  if (e.code === "ERR_PARSE_ARGS_UNKNOWN_OPTION") {
+    const near = nearest(name, Object.keys(options).map((o) => `--${o}`));
+    return usageError(`\`debcast ${verb.name}\` has no option \`${name}\`${near ? `; did you mean \`${near}\`?` : ""}`, verb);
+  }
+  const wantsValue = options[name.replace(/^-+/, "")]?.type ?? Object.values(options).find((o) => `-${o.short}` === name)?.type;
+  return usageError(wantsValue === "boolean" ? `\`${name}\` takes no value` : `\`${name}\` wants a value`, verb);
 }
 
 function usageError(message: string, verb: Verb): UserError {
@@ -103,6 +126,7 @@ function reportFor(values: Values): Report {
     verbose: values.verbose === true,
     json: values.json === true,
     trace: values.trace as string | undefined,
+    address: (text) => addressed(text, values),
   });
 }
 
@@ -123,14 +147,18 @@ function context(values: Values, args: readonly string[], rest: readonly string[
   };
 }
 
-function printOutcome(report: Report, o: Outcome, json: boolean, quiet: boolean): void {
-  if (json) return report.data(JSON.stringify(o.data, null, 2));
+function printOutcome(report: Report, o: Outcome, values: Values): void {
+  if (values.json) return report.data(JSON.stringify(o.data, null, 2));
   if (o.text) report.data(o.text);
-  if (o.next?.length && !quiet) report.emit({ type: "note", text: `\nnext: ${o.next.join("\n      ")}` });
+  if (o.next?.length && !values.quiet) report.emit({ type: "note", text: addressed(`\nnext: ${o.next.join("\n      ")}`, values) });
 }
 
 async function noVerb(name: string | undefined, argv: readonly string[]): Promise<void> {
   if (name === undefined) {
+    const stray = argv.find((a) => !/^(-h|--help|--json|-q|--quiet|-v|--verbose)$/.test(a));
+    if (stray !== undefined && !argv.includes("--help") && !argv.includes("-h")) {
+      throw new UserError("usage", "no verb is given", { hint: "`debcast --help` lists the verbs", exit: exitStatus.usage });
+    }
     const text = await overview();
     const asked = argv.includes("--help") || argv.includes("-h");
     (asked ? process.stdout : process.stderr).write(text);

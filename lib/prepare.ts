@@ -3,8 +3,9 @@
 import { join } from "node:path";
 import { openArchives, type Archives } from "./archive.ts";
 import { loadConf } from "./conf.ts";
-import { throwAll } from "./errors.ts";
+import { throwAll, type UserError } from "./errors.ts";
 import { stage } from "./events.ts";
+import { formatCount } from "./format.ts";
 import { epochOf, readLock, writeLock, type Lock, type LockedArchive } from "./lock.ts";
 import { proveSet, type CheckOptions } from "./plan/check.ts";
 import { loadPlan } from "./plan/load.ts";
@@ -19,6 +20,8 @@ export interface Loaded {
   readonly conf: Conf;
   readonly plan: Plan;
   readonly secrets: Secrets;
+  /** Only what puts their values into a tree refuses to go on without them. */
+  readonly missingSecrets: readonly UserError[];
 }
 
 export interface Prepared extends Loaded {
@@ -38,9 +41,10 @@ export async function load(c: Context, only?: readonly string[]): Promise<Loaded
     const plan = await loadPlan(c.project, only ? { ...conf, scriptlets: only as Conf["scriptlets"] } : conf, { partial: only !== undefined });
     const secrets = openSecrets(c.project, process.env);
     c.setMask(secrets.mask);
-    throwAll(secrets.missing([...new Set(plan.scriptlets.flatMap((s) => s.secrets))]));
-    return { conf, plan, secrets };
-  }, ({ plan }) => `${plan.scriptlets.length} scriptlets`);
+    // Looked up by every verb: what is not known cannot be masked.
+    const missingSecrets = secrets.missing([...new Set(plan.scriptlets.flatMap((s) => s.secrets))]);
+    return { conf, plan, secrets, missingSecrets };
+  }, ({ plan }) => formatCount(plan.scriptlets.length, "scriptlet"));
 }
 
 export interface PrepareOptions {
@@ -59,7 +63,7 @@ export async function prepare(c: Context, o: PrepareOptions = {}): Promise<Prepa
   const epoch = epochOf(lock);
   const local = await localDebs({ project: c.project, plan: loaded.plan, epoch });
   await stage(c.emit, "check", () => prove(c, { plan: loaded.plan, lock, local: local.map((l) => l.info) }),
-    () => `${lock.debs.filter((d) => d.roles.includes("image")).length + local.length} packages, nothing missing`);
+    () => `${formatCount(lock.debs.filter((d) => d.roles.includes("image")).length + local.length, "package")}, nothing missing`);
   if (!o.only && !c.locked && writeLock(lockFile, lock)) await writeGenerated(c.project);
   return { ...loaded, lock, lockFile, changes, local, epoch };
 }

@@ -16,6 +16,8 @@ export interface ReportOptions {
   readonly trace?: string | undefined;
   /** Hides secrets in all that is printed or traced. */
   readonly mask?: (text: string) => string;
+  /** Makes the commands in hints complete. */
+  readonly address?: (text: string) => string;
 }
 
 export interface Report {
@@ -92,8 +94,9 @@ export function createReport(o: ReportOptions): Report {
     },
     error: (e) => {
       clearLine();
-      if (o.json) say(`${JSON.stringify({ errors: flatten(e).map(errorData) })}\n`);
-      else say(`${renderErrors(e, paint)}\n`);
+      const all = flatten(e).map((one) => withHint(one, o.address));
+      if (o.json) say(`${JSON.stringify({ errors: all.map(errorData) })}\n`);
+      else say(`${all.map((one) => renderError(one, paint)).join("\n\n")}\n`);
     },
     close: () => {
       clearLine();
@@ -139,6 +142,11 @@ function flatten(e: unknown): readonly unknown[] {
   return e instanceof Mistakes ? e.all : [e];
 }
 
+function withHint(e: unknown, address: ReportOptions["address"]): unknown {
+  if (!address || !(e instanceof UserError) || e.hint === undefined) return e;
+  return new UserError(e.code, e.message, { where: e.where, hint: address(e.hint), details: e.details });
+}
+
 function errorData(e: unknown): object {
   if (!(e instanceof UserError)) return { code: "bug", message: e instanceof Error ? e.stack : String(e) };
   return { code: e.code, message: e.message, where: e.where, hint: e.hint, details: e.details };
@@ -152,8 +160,8 @@ function progressLine(e: Extract<Event, { type: "progress" }>, start: number): s
   if (e.unit === "packages") return `${e.stage.padEnd(10)} ${bar} ${e.done}/${e.total} ${e.label ?? ""}`;
   const seconds = (performance.now() - start) / 1000;
   const rate = seconds > 0.2 ? e.done / seconds : 0;
-  const left = rate > 0 ? `, ${formatTime(((e.total - e.done) / rate) * 1000)} left` : "";
-  return `${e.stage.padEnd(10)} ${bar} ${formatBytes(e.done)} of ${formatBytes(e.total)}, ${formatBytes(rate)}/s${left}`;
+  const speed = rate > 0 ? `, ${formatBytes(rate)}/s, ${formatTime(((e.total - e.done) / rate) * 1000)} left` : "";
+  return `${e.stage.padEnd(10)} ${bar} ${formatBytes(e.done)} of ${formatBytes(e.total)}${speed}`;
 }
 
 // ── Trace ──────────────────────────────────────────────────────────────────────────────────────────────────────────

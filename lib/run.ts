@@ -22,6 +22,8 @@ export interface RunResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Both, in order of arrival. */
+  readonly all: string;
 }
 
 /** Runs `argv` and waits for it. A status outside of `ok` throws a UserError with the command and its last lines. */
@@ -44,7 +46,7 @@ export async function run(argv: readonly string[], o: RunOptions = {}): Promise<
   });
   if (o.onOutput) (child.all as Readable | undefined)?.on("data", (piece: Buffer) => o.onOutput!(piece.toString()));
   const r = await child;
-  const result: RunResult = { code: r.exitCode ?? -1, stdout: text(r.stdout), stderr: text(r.stderr) };
+  const result: RunResult = { code: r.exitCode ?? -1, stdout: text(r.stdout), stderr: text(r.stderr), all: text(r.all) };
   if (r.exitCode !== undefined && (o.ok ?? [0]).includes(r.exitCode)) return result;
   throw new UserError("run.failed", `${o.what ? `${o.what}: ` : ""}\`${shellQuote(argv)}\` ${howItEnded(r)}`, {
     details: lastLines(text(r.all)),

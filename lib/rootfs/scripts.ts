@@ -1,7 +1,7 @@
 // Runs preinst scripts and dpkg in the image, keeps what each package says apart, and turns a failing script into an error that
 // says whose it is.
 import { randomBytes } from "node:crypto";
-import { UserError } from "../errors.ts";
+import { UserError, type Where } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { lastLines } from "../run.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
@@ -14,6 +14,8 @@ export interface ScriptContext {
   readonly log: (pkg: string, text: string) => void;
   /** Of the dpkg in the image: preinst scripts may ask. */
   readonly dpkgVersion: string;
+  /** The line that asked for a package. */
+  readonly whereOf?: (pkg: string) => Where | undefined;
 }
 
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
@@ -21,7 +23,9 @@ const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
 // What comes first in PATH for maintainer scripts, in the sandbox's own /dev/shm, so that nothing of it is in the image:
 // an update-initramfs that does nothing. INITRD=No would do that too, but then the links to the initrd are not made.
+// One pipe for both outputs: through two, an error may overtake what was said before it.
 const shims = `
+exec 2>&1
 mkdir -p /dev/shm/.debcast
 printf '%s\\n' '#!/bin/sh' 'case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac' >/dev/shm/.debcast/update-initramfs
 chmod 755 /dev/shm/.debcast/update-initramfs
@@ -59,7 +63,7 @@ export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Packag
   if (r.code === 0) return;
   const failed = pkgs.find(({ pkg }) => pkg.name === sections.current());
   if (!failed) throw new UserError("configure.failed", `the preinst scripts could not be run (status ${r.code})`, { details: lastLines(r.stdout + r.stderr) });
-  throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name) });
+  throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name), where: c.whereOf?.(failed.pkg.name) });
 }
 
 /** Runs the image's dpkg. `wave` is what it is at, for the errors. */
@@ -73,7 +77,7 @@ export async function runDpkg(c: ScriptContext, args: readonly string[], wave: r
     ok: anyStatus,
   });
   sections.end();
-  if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said });
+  if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
 }
 
 /** Answers debconf's questions beforehand. */
@@ -132,7 +136,7 @@ function splitter(c: ScriptContext, begins: (line: string) => { name: string; si
   };
 }
 
-function dpkgFailed(output: string, o: { status: number; args: readonly string[]; wave: readonly Package[]; said: (name: string) => string }): UserError {
+function dpkgFailed(output: string, o: { status: number; args: readonly string[]; wave: readonly Package[]; said: (name: string) => string; whereOf: ScriptContext["whereOf"] }): UserError {
   const m = /^dpkg: error processing (?:package|archive) (\S+) \(--\S+\):\n (.*)$/m.exec(output);
   const name = m?.[1]?.replace(/:.*/, "");
   const pkg = o.wave.find((p) => p.name === name || m?.[1]?.startsWith("/"));
@@ -143,13 +147,14 @@ function dpkgFailed(output: string, o: { status: number; args: readonly string[]
   }
   const script = /post-installation script/.test(m[2]!) ? "postinst" : /pre-installation script/.test(m[2]!) ? "preinst" : undefined;
   const how = /exit status (\d+)/.exec(m[2]!) ? `ended with status ${/exit status (\d+)/.exec(m[2]!)![1]}` : m[2]!;
-  return scriptFailed(pkg, { script, how, said: o.said(pkg.name) || output });
+  return scriptFailed(pkg, { script, how, said: o.said(pkg.name) || output, where: o.whereOf?.(pkg.name) });
 }
 
-function scriptFailed(pkg: Package, o: { script: string | undefined; how: string; said: string }): UserError {
+function scriptFailed(pkg: Package, o: { script: string | undefined; how: string; said: string; where: Where | undefined }): UserError {
   const what = o.script ? `the ${o.script} script of \`${pkg.name}\` (${pkg.version}) ${o.how}` : `\`${pkg.name}\` (${pkg.version}) cannot be configured: ${o.how}`;
   return new UserError("configure.failed", what, {
+    where: o.where,
     details: lastLines(o.said),
-    hint: `\`debcast shell --failed\` opens a shell where it happened, \`debcast log ${pkg.name}\` shows all that was said`,
+    hint: `\`debcast shell --failed\` opens a shell where it happened\n\`debcast log ${pkg.name}\` shows all that it said`,
   });
 }

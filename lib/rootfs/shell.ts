@@ -37,8 +37,6 @@ export interface Command {
   readonly stdin?: string;
   readonly onOutput: (text: string) => void;
   readonly mask: (text: string) => string;
-  /** Image, for the hint. */
-  readonly image: string;
 }
 
 export async function runInImage(sandbox: Sandbox, root: string, c: Command): Promise<{ stdout: string; stderr: string }> {
@@ -71,7 +69,7 @@ function finish(c: Command, r: RunResult): { stdout: string; stderr: string } {
   if (r.code === 0) return { stdout: r.stdout, stderr: r.stderr };
   throw new UserError("shell.failed", `\`${c.mask(c.script.trim())}\` ended with status ${r.code}`, {
     where: c.where,
-    details: c.mask(lastLines(`${r.stdout}${r.stderr}`)),
-    hint: `debcast shell --failed -c ${c.image}\nopens a shell in the image as it was then`,
+    details: c.mask(lastLines(r.all)),
+    hint: "`debcast shell --failed` opens a shell in the image as it was then",
   });
 }

@@ -205,7 +205,6 @@ function shell(m: Making, name: string, work: (c: Command) => Promise<{ stdout: 
         ...(options.stdin !== undefined && { stdin: contentOf(m, options.stdin) }),
         onOutput: (text) => m.o.log(m.s.name, text),
         mask: m.o.secrets.mask,
-        image: m.o.plan.conf.name,
       }));
     return Object.assign(tag, { with: (more: ShellOptions) => withOptions({ ...options, ...more }) });
   };

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { UserError } from "../errors.ts";
+import { formatCount } from "../format.ts";
 import { suggestDeps, type Suggested } from "../plan/deps.ts";
 import { archivesOf, load, lockFileOf } from "../prepare.ts";
 import { readLock } from "../lock.ts";
@@ -22,9 +23,9 @@ export const verb: Verb = {
     const s = await suggestDeps({ packages: c.args, plan, project: c.project, archives, ...(file && { scriptlet: file.name }) });
     if (file) write(file.path, s, c.args);
     return {
-      text: file ? `${relative(process.cwd(), file.path)}: ${s.needs.length} scriptlets needed, ${s.debs.length} packages` : s.lines.join("\n"),
+      text: file ? `${relative(process.cwd(), file.path)}: needs ${formatCount(s.needs.length, "scriptlet")}, installs ${formatCount(s.debs.length, "package")}` : s.lines.join("\n"),
       data: { ...s, file: file?.path },
-      next: file ? [`add "${file.name}" to the scriptlets of conf/${conf.name}.ts, then debcast check -c ${c.conf}`] : [],
+      next: file ? [`add "${file.name}" to the scriptlets of conf/${conf.name}.ts, then debcast check`] : [],
     };
   },
 };

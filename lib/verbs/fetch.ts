@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { stage } from "../events.ts";
-import { formatBytes } from "../format.ts";
+import { formatBytes, formatCount } from "../format.ts";
 import { gather } from "../gather.ts";
 import { prepare } from "../prepare.ts";
 import { ensureHostPrograms } from "../setup.ts";
@@ -13,11 +13,11 @@ export const verb: Verb = {
   run: async (c: Context): Promise<Outcome> => {
     await ensureHostPrograms(c.emit);
     const p = await prepare(c);
-    const r = await stage(c.emit, "fetch", () => gather(c, p), (f) => `${f.fetched} fetched, ${f.present} were there`);
+    const r = await stage(c.emit, "fetch", () => gather(c, p), (f) => `${f.fetched} fetched, ${f.present} in the cache`);
     return {
-      text: `${r.fetched + r.present} files in ${relative(process.cwd(), c.project.downloads)}, ${formatBytes(r.bytes)} fetched`,
+      text: `${formatCount(r.fetched + r.present, "file")} in ${relative(process.cwd(), c.project.downloads)}, ${formatBytes(r.bytes)} fetched`,
       data: r,
-      next: [`debcast image -c ${c.conf}`],
+      next: [`debcast image`],
     };
   },
 };

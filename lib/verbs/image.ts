@@ -1,6 +1,6 @@
 import { join, relative, resolve } from "node:path";
 import { buildImage } from "../build.ts";
-import { formatBytes, formatTime } from "../format.ts";
+import { formatBytes, formatCount, formatTime } from "../format.ts";
 import { prepare } from "../prepare.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
@@ -16,9 +16,9 @@ export const verb: Verb = {
     const built = await buildImage(c, p, out);
     const ms = performance.now();
     return {
-      text: `${relative(process.cwd(), built.image) || built.image}: ${formatBytes(built.bytes)}, ${built.paths} paths, in ${formatTime(ms)}`,
+      text: `${relative(process.cwd(), built.image) || built.image}: ${formatBytes(built.bytes)}, ${formatCount(built.paths, "path")}, in ${formatTime(ms)}`,
       data: { ...built, ms: Math.round(ms) },
-      next: [`debcast tar -c ${c.conf}`, `debcast shell -c ${c.conf}`],
+      next: [`debcast tar`, `debcast shell`],
     };
   },
 };

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { initProject } from "../init.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
@@ -8,12 +8,13 @@ export const verb: Verb = {
   summary: "start a project of one's own in DIR",
   args: [1, 1],
   run: async (c: Context): Promise<Outcome> => {
-    const dir = join(c.project.dir, c.args[0]!);
+    const dir = resolve(c.project.dir, c.args[0]!);
     const files = await initProject(dir);
+    const near = relative(process.cwd(), dir);
     return {
-      text: files.map((f) => join(c.args[0]!, f)).join("\n"),
+      text: files.map((f) => join(near, f)).join("\n"),
       data: { dir, files },
-      next: [`debcast image -C ${c.args[0]}`],
+      next: [near === "" ? "debcast image" : `debcast image -C ${near}`],
     };
   },
 };

@@ -10,11 +10,11 @@ export const verb: Verb = {
   summary: "write conf/NAME.lock, or add what it lacks; moves no version",
   run: async (c: Context): Promise<Outcome> => {
     await ensureHostPrograms(c.emit);
-    const { changes, lockFile, lock, conf } = await prepare(c);
+    const { changes, lockFile, lock } = await prepare(c);
     return {
       text: changes.length === 0 ? `${relative(process.cwd(), lockFile)} says all already` : describeChanges(changes),
       data: { lock: lockFile, archives: lock.archives, changes },
-      next: [`debcast image -c ${conf.name}`],
+      next: [`debcast image`],
     };
   },
 };

@@ -33,6 +33,6 @@ export const verb: Verb = {
 const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
 function missing(c: Context, name: string): UserError {
-  if (c.options.failed) return new UserError("shell.none-failed", `no failed build of \`${name}\` is there`, { hint: `debcast shell -c ${c.conf}` });
-  return new UserError("shell.no-image", `\`${name}\` has not been built`, { hint: `debcast image -c ${c.conf}` });
+  if (c.options.failed) return new UserError("shell.none-failed", `no failed build of \`${name}\` is there`, { hint: `debcast shell` });
+  return new UserError("shell.no-image", `\`${name}\` has not been built`, { hint: `debcast image` });
 }

@@ -15,11 +15,11 @@ export const verb: Verb = {
   options: { output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.tar.zst" } },
   namespaces: true,
   run: async (c: Context): Promise<Outcome> => {
+    if (c.options.output !== undefined) compressorFor(c.options.output as string);
     const p = await prepare(c);
     const file = c.options.output === undefined ? join(c.project.outDir, `${p.conf.name}.tar.zst`) : resolve(c.options.output as string);
-    compressorFor(file);
     const image = join(c.project.imageDir, p.conf.name);
-    if (!existsSync(image)) throw new UserError("tar.no-image", `\`${p.conf.name}\` has not been built`, { hint: `debcast image -c ${c.conf}` });
+    if (!existsSync(image)) throw new UserError("tar.no-image", `\`${p.conf.name}\` has not been built`, { hint: `debcast image` });
     const sandbox = await openSandbox(c, p);
     const bytes = await stage(c.emit, "tar", () => packTar({ image, file, sandbox, epoch: p.epoch }), formatBytes);
     return { text: `${relative(process.cwd(), file)}: ${formatBytes(bytes)}`, data: { file, bytes } };

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { failedTree, install, openWorks, runAll, type Works } from "../build.ts";
-import { UserError } from "../errors.ts";
+import { UserError, nearest } from "../errors.ts";
+import { findScriptlets } from "../plan/catalogue.ts";
 import { changesIn, photograph, type Photograph, type TreeChanges } from "../rootfs/photograph.ts";
 import { removeTree } from "../rootfs/tree.ts";
 import { inSandbox } from "../sandbox.ts";
@@ -15,6 +16,7 @@ export const verb: Verb = {
   namespaces: true,
   run: async (c: Context): Promise<Outcome> => {
     const [name] = c.args as [string];
+    mustBeScriptlet(c, name);
     const p = await prepare(c, { only: [name] });
     const root = join(c.project.imageDir, `.try-${name}.new`);
     let before: Photograph | undefined;
@@ -36,6 +38,13 @@ export const verb: Verb = {
     return { text: describe(name, changes), data: { scriptlet: name, changes: changes ?? null } };
   },
 };
+
+function mustBeScriptlet(c: Context, name: string): void {
+  const names = [...findScriptlets(c.project).keys()];
+  if (names.includes(name)) return;
+  const near = nearest(name, names);
+  throw new UserError("try.unknown", `there is no scriptlet \`${name}\``, { hint: near ? `did you mean \`debcast try ${near}\`?` : `a scriptlet is a file base/${name}.ts` });
+}
 
 async function openShell(c: Context, w: Works): Promise<void> {
   if (c.json || !process.stdin.isTTY) return;

@@ -10,11 +10,11 @@ export const verb: Verb = {
   args: [0, Infinity],
   run: async (c: Context): Promise<Outcome> => {
     await ensureHostPrograms(c.emit);
-    const { changes, lockFile, conf } = await prepare(c, { update: c.args.length > 0 ? c.args : "all" });
+    const { changes, lockFile } = await prepare(c, { update: c.args.length > 0 ? c.args : "all" });
     return {
       text: changes.length === 0 ? "nothing is newer" : describeChanges(changes),
       data: { lock: lockFile, changes },
-      next: [`debcast image -c ${conf.name}`],
+      next: [`debcast image`],
     };
   },
 };

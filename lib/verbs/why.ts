@@ -36,7 +36,8 @@ function whyPackage(name: string, plan: Plan, lock: Lock | undefined): Reason[] 
   const said = plan.scriptlets.flatMap((s) => s.debs).filter((d) => nameOf(d, lock) === name);
   if (said.length === 0 && !deb) {
     const near = nearest(name, lock?.debs.map((d) => d.name) ?? []);
-    throw new UserError("why.unknown", `\`${name}\` is not in this image`, { hint: near ? `did you mean \`debcast why ${near}\`?` : undefined });
+    const hint = name.includes("/") ? `a path begins with \`/\`: debcast why /${name.replace(/^[./]+/, "")}` : near && `did you mean \`debcast why ${near}\`?`;
+    throw new UserError("why.unknown", `there is no package \`${name}\` in this image`, { hint });
   }
   const lines = said.map((d): Reason => ({ text: `${formatWhere(d.where)}: installDeb("${d.spec}")`, where: d.where }));
   if (said.length === 0) lines.push({ text: `${name} is in no image: debcast's own tools use it` });

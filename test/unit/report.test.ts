@@ -49,7 +49,7 @@ test("a terminal gets a live line, which is gone when the stage ends", () => {
   report.emit({ type: "stage-start", stage: "fetch" });
   report.emit({ type: "progress", stage: "fetch", done: 50_000_000, total: 200_000_000, unit: "bytes" });
   const shown = stderr();
-  expect(shown).toContain("fetch      ██████··················  50.0 MB of 200 MB");
+  expect(shown).toContain("fetch      ██████·················· 50.0 MB of 200 MB");
   report.emit({ type: "stage-end", stage: "fetch", text: "done" });
   expect(stderr()).toMatch(/^\r\x1b\[2K/);
 });
