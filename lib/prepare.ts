@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { openArchives, type Archives } from "./archive.ts";
 import { loadConf } from "./conf.ts";
-import { throwAll, type UserError } from "./errors.ts";
+import { UserError, throwAll } from "./errors.ts";
 import { stage } from "./events.ts";
 import { formatCount } from "./format.ts";
 import { epochOf, readLock, writeLock, type Lock, type LockedArchive } from "./lock.ts";
@@ -72,7 +72,19 @@ export async function prepare(c: Context, o: PrepareOptions = {}): Promise<Prepa
 async function prove(c: Context, set: CheckOptions): Promise<void> {
   if (proveSet(set).length === 0) return;
   const archives = await archivesOf(c, set.plan.conf, set.lock.archives).catch(() => undefined);
-  throwAll(proveSet({ ...set, archives }));
+  throwAll(withShortcut(proveSet({ ...set, archives }), set.plan));
+}
+
+/** Nobody pastes forty lines one by one: where much is missing, the command that writes them all. */
+function withShortcut(found: readonly UserError[], plan: Plan): readonly UserError[] {
+  const missing = found.filter((e) => e.code === "check.missing");
+  const last = missing.at(-1);
+  const scriptlet = plan.scriptlets.find((s) => s.name === last?.where?.scriptlet);
+  if (missing.length < 4 || !last || !scriptlet) return found;
+  const lines = new Set(missing.filter((e) => e.where?.scriptlet === scriptlet.name).map((e) => e.where?.line));
+  const names = scriptlet.debs.flatMap((d) => (d.kind === "name" && lines.has(d.where.line) ? [d.name] : []));
+  const hint = `${last.hint}\n\nor all at once, with what they need in turn:\ndebcast deps ${names.join(" ")} --write ${scriptlet.name}`;
+  return found.map((e) => (e === last ? new UserError(e.code, e.message, { where: e.where, details: e.details, hint }) : e));
 }
 
 /** conf/NAME.lock beside conf/NAME.ts. */

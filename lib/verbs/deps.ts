@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { formatCount } from "../format.ts";
 import { suggestDeps, type Suggested } from "../plan/deps.ts";
@@ -33,7 +33,9 @@ export const verb: Verb = {
 function scriptletFile(c: Context, given: string): { name: string; path: string } {
   const name = /([^/]+?)(?:\.ts)?$/.exec(given)![1]!;
   if (!/^[a-z0-9][a-z0-9+.-]*$/.test(name)) throw new UserError("deps.name", `\`${given}\` is no name for a scriptlet`, { hint: "debcast deps PKG --write base/NAME.ts" });
-  const path = given.includes("/") ? join(process.cwd(), given.endsWith(".ts") ? given : `${given}.ts`) : join(c.project.dir, "base", `${name}.ts`);
+  const path = join(c.project.dir, "base", `${name}.ts`);
+  const meant = [process.cwd(), c.project.dir].map((dir) => resolve(dir, given.endsWith(".ts") ? given : `${given}.ts`));
+  if (given.includes("/") && !meant.includes(path)) throw new UserError("deps.outside", `\`${given}\` does not lie in the project's base/, where scriptlets are looked for`, { hint: `debcast deps PKG --write ${name}` });
   return { name, path };
 }
 
