@@ -50,6 +50,12 @@ export function whatIsMissing(f: Facts): UserError | undefined {
 
 /** What to say after a try that failed with `said`. */
 export function adviceFor(f: Facts, said: string): UserError {
+  if (/propagation: Invalid argument/.test(said)) {
+    return new UserError("namespace.chroot", "this is a chroot whose root is no mount point, and namespaces need one", {
+      details: said,
+      hint: "outside of the chroot, before it is entered: mount --bind CHROOT CHROOT",
+    });
+  }
   if (f.container) {
     return new UserError("namespace.container", "this container may not make the namespaces that a build needs", {
       details: said,
