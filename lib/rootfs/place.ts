@@ -39,7 +39,9 @@ export function placePackage(p: Placing, pkg: Package): string[] {
   const tar = openSync(pkg.stored.tar, "r");
   const job: Job = { ...p, pkg, tar, conffiles: new Set(pkg.conffiles.filter((c) => c.flag === undefined).map((c) => c.path)), entries: new Map(entries.map((e) => [e.path, e])) };
   try {
-    return entries.filter((e) => placeEntry(job, e)).map((e) => e.path);
+    // dpkg leaves symlinks for the end.
+    const ordered = [...entries.filter((e) => e.type !== "symlink"), ...entries.filter((e) => e.type === "symlink")];
+    return ordered.filter((e) => placeEntry(job, e)).map((e) => e.path);
   } finally {
     closeSync(tar);
   }
@@ -90,10 +92,7 @@ function placeDirectory(j: Job, e: Entry): void {
     if (j.inside.directory(e.path) !== undefined) return;
     throw inTheWay(j, e, "is no directory in the image");
   }
-  const { uid, gid, mode } = ownership(j, e);
-  if (uid !== 0 || gid !== 0) lchownSync(target, uid, gid);
-  if (needsChmod(mode, uid, gid)) chmodSync(target, mode);
-  utimesSync(target, e.mtime, e.mtime);
+  setAttributes(j, e, target);
 }
 
 function placeSymlink(j: Job, e: Entry, target: string): void {
@@ -110,6 +109,15 @@ function placeHardlink(j: Job, e: Entry, target: string): void {
   const existing = placeOf(j, usedPath(j, e.link!));
   if (existing === undefined) throw noParent(j, e);
   replacing(j, e, target, () => linkSync(existing, target));
+  // Like dpkg, what the last name says of owner, mode and time counts for all. What another package keeps there is left alone.
+  if (lstatSync(target).isFile()) setAttributes(j, e, target);
+}
+
+function setAttributes(j: Job, e: Entry, target: string): void {
+  const { uid, gid, mode } = ownership(j, e);
+  if (uid !== 0 || gid !== 0) lchownSync(target, uid, gid);
+  if (needsChmod(mode, uid, gid)) chmodSync(target, mode);
+  utimesSync(target, e.mtime, e.mtime);
 }
 
 function finalEntry(j: Job, e: Entry): Entry {

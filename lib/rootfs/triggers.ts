@@ -67,7 +67,8 @@ export function activations(o: { pkgs: readonly { pkg: Package; paths: readonly 
   };
   const paths = new Set([...o.interests.keys()].filter((t) => t.startsWith("/")));
   for (const { pkg, paths: own } of o.pkgs) {
-    for (const d of directivesOf(pkg)) if (d.kind === "activate") activate(d.trigger, pkg.id, d.noawait);
+    // These go off once more when the package is configured, and only then does it wait for them.
+    for (const d of directivesOf(pkg)) if (d.kind === "activate") activate(d.trigger, pkg.id, true);
     for (const path of touched(own, pkg, o.diversions)) if (paths.has(path)) activate(path, pkg.id, false);
   }
   return found;
