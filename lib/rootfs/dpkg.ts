@@ -11,7 +11,7 @@ export function beginDatabase(inside: Inside, arch: string): void {
   for (const dir of ["/var", "/var/lib", admin, `${admin}/info`, `${admin}/triggers`, `${admin}/updates`, `${admin}/alternatives`, `${admin}/parts`]) {
     makeDirectory(inside, dir);
   }
-  for (const file of ["status", "diversions", "statoverride", "triggers/File", "triggers/Unincorp"]) keep(inside, `${admin}/${file}`);
+  for (const file of ["status", "diversions", "triggers/File", "triggers/Unincorp"]) keep(inside, `${admin}/${file}`);
   inside.write(`${admin}/info/format`, "1\n");
   inside.write(`${admin}/arch`, `${arch}\n`);
 }

@@ -42,7 +42,7 @@ export function controlFile(p: Package, name: string): ControlFile | undefined {
 }
 
 const shapes: Readonly<Record<string, RegExp>> = {
-  Package: /^[a-z0-9][a-z0-9+.-]+$/, Version: /^(\d+:)?[A-Za-z0-9.+~:-]+$/, Architecture: /^[a-z0-9][a-z0-9-]*$/,
+  Package: /^[a-z0-9][a-z0-9+.-]*$/, Version: /^(\d+:)?[A-Za-z0-9.+~:-]+$/, Architecture: /^[a-z0-9][a-z0-9-]*$/,
 };
 
 /** These become parts of paths and of lines in dpkg's database. */
