@@ -9,6 +9,7 @@ export function said(text: string, dir: string): string {
     .replaceAll(dir, "PROJECT")
     .replaceAll(engineRoot, "ENGINE")
     .replace(new RegExp(`^(?:${stages}) +[\\d.]+ (?:ms|s|min).*\\n`, "gm"), "")
+    .replace(/https?:\/\/[^\s`"]+?(:?)(?=[\s`"]|$)/gm, "URL$1")
     .replace(/\bin \d[\d.]* (?:ms|s)\b/g, "in TIME")
     .replace(/\b\d[\d.]* [kMG]?B\b/g, "SIZE")
     .replace(/\b\d+ paths\b/g, "N paths")
