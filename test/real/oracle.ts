@@ -8,6 +8,7 @@ import { compareTrees, readTree } from "./treediff.ts";
 
 export interface Difference {
   readonly path: string;
+  readonly type: string;
   readonly what: string;
 }
 
@@ -21,7 +22,7 @@ interface Expected {
 /** The whole of what we do differently from mmdebstrap. */
 export const expected: readonly Expected[] = [
   { path: /^\/(dev|proc|sys|run|tmp)\//, why: "mmdebstrap makes device nodes and leaves what the build put into /run; a device gets both from the kernel and systemd" },
-  { path: /^\/etc\/(resolv\.conf|hostname|fstab|machine-id)$/, why: "mmdebstrap copies the builder's; ours come from scriptlets, or are empty" },
+  { path: /^\/etc\/(resolv\.conf|\.resolv\.conf\.systemd-resolved\.bak|hostname|fstab|machine-id)$/, why: "mmdebstrap copies the builder's; ours come from scriptlets, or are empty" },
   { path: /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-$/, why: "backups, which we remove" },
   { path: /^\/etc\/apt\/(sources\.list|sources\.list\.d\/.*|apt\.conf\.d\/99mmdebstrap)$/, why: "mmdebstrap writes the repository it was given; ours come from the conf" },
   { path: /^\/var\/lib\/apt\/(extended_states|lists\/.*)$|^\/var\/cache\/apt\/.*/, why: "apt was not asked to install, so it noted nothing" },
@@ -31,6 +32,7 @@ export const expected: readonly Expected[] = [
   { path: /^\/var\/cache\/debconf\/.*-old$/, why: "backups of debconf" },
   { path: /^\/etc\/ssh\/ssh_host_.*|^\/var\/lib\/systemd\/(random-seed|credential\.secret)$|^\/var\/lib\/dbus\/machine-id$/, why: "each device has its own" },
   { path: /^\/etc\/systemd\/system\/sshd-keygen\.service\.d(\/.*)?$/, why: "ours: host keys are made whenever they are missing" },
+  { path: /\/__pycache__\/.*\.pyc$/, what: /^content/, why: "with SOURCE_DATE_EPOCH python notes a hash of the source, without (mmdebstrap gives it to no script) its time" },
   { path: /^\/boot\/initrd\.img-/, what: /^content/, why: "made at the end, from the same files; the order inside follows inode numbers" },
 ];
 
@@ -59,7 +61,16 @@ export async function unexpectedDifferences(dir: string, work: string): Promise<
   mmdebstrapTree({ debs, target: theirs, suite: lock.suite, epoch, work });
   const options = { epoch, normalise };
   const found = compareTrees(readTree(join(dir, "image/set"), options), readTree(theirs, options), ["debcast", "mmdebstrap"]);
-  return found.filter((d) => !expected.some((e) => e.path.test(d.path) && (e.what?.test(d.what) ?? true)));
+  return found.filter((d) => !isDirectoryTime(d, epoch)).filter((d) => !expected.some((e) => e.path.test(d.path) && (e.what?.test(d.what) ?? true)));
+}
+
+/**
+ * Directories that hold only directories: mmdebstrap unpacks the essential packages with tar, which gives these the package's
+ * time back; dpkg, and so we, leave the time at which the last thing was made in them, which is clamped. And the other way
+ * round for directories into which mmdebstrap itself writes.
+ */
+function isDirectoryTime(d: Difference, epoch: number): boolean {
+  return d.type === "directory" && d.what.startsWith("mtime:") && d.what.includes(` ${epoch}`);
 }
 
 /** A project whose image is exactly these packages, with no step of any scriptlet. */

@@ -1,12 +1,53 @@
-// Random numbers that a seed repeats.
+// Packages picked at random from the archive, with what they depend on.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { openArchives } from "../../lib/archive.ts";
+import { loadConf } from "../../lib/conf.ts";
+import { suggestDeps } from "../../lib/plan/deps.ts";
+import { loadPlan } from "../../lib/plan/load.ts";
+import { openProject } from "../../lib/project.ts";
+import { sharedDownloads } from "./debcast.ts";
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+/** mulberry32: the same numbers for the same seed. */
 export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
+  let a = seed >>> 0;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    a = (a + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(a ^ (a >>> 15), a | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** Sizes that keep a test short, in bytes of .debs and number of packages beyond minbase. */
+const most = { bytes: 60e6, packages: 150 };
+
+/** Some packages that can be installed together, and their closure beyond minbase, for the project in `dir`. */
+export async function randomPackages(dir: string, seed: number): Promise<{ roots: string[]; all: string[] }> {
+  writeFileSync(join(dir, "base/set.ts"), "export {};\n");
+  const project = openProject(dir, { ...process.env, DEBCAST_DOWNLOADS: sharedDownloads });
+  const conf = await loadConf(project, "set");
+  const plan = await loadPlan(project, conf);
+  const archives = await openArchives({ project, conf, mirrors: [], emit: () => {} });
+  const names = [...new Set(archives.names())].sort();
+  const random = randomFrom(seed);
+  const roots: string[] = [];
+  let all: string[] = [];
+  for (let tries = 0; roots.length < 4 && tries < 200; tries++) {
+    const name = names[Math.floor(random() * names.length)]!;
+    const closed = await suggestDeps({ packages: [...roots, name], plan, project, archives, known: minbaseOnly(plan) }).catch(() => undefined);
+    if (!closed || closed.debs.length > most.packages) continue;
+    const bytes = closed.debs.reduce((sum, d) => sum + (archives.find(d)[0]?.size ?? 0), 0);
+    if (bytes > most.bytes) continue;
+    roots.push(name);
+    all = [...closed.debs];
+  }
+  return { roots, all };
+}
+
+/** Nothing but minbase is there to be needed, so that every dependency is named. */
+function minbaseOnly(plan: Awaited<ReturnType<typeof loadPlan>>) {
+  const minbase = plan.scriptlets.find((s) => s.name === "minbase")!;
+  const packages = minbase.debs.flatMap((d) => (d.kind === "name" ? [d.name] : []));
+  return new Map([["minbase", { name: "minbase", needs: [], packages, options: false }]]);
 }

@@ -49,16 +49,16 @@ export function readTree(root: string, o: TreeOptions): Map<string, PathFacts> {
 }
 
 /** Every difference as a line `PATH: WHAT`; `a` and `b` name the sides. */
-export function compareTrees(a: Map<string, PathFacts>, b: Map<string, PathFacts>, sides: readonly [string, string]): { path: string; what: string }[] {
-  const found: { path: string; what: string }[] = [];
+export function compareTrees(a: Map<string, PathFacts>, b: Map<string, PathFacts>, sides: readonly [string, string]): { path: string; type: string; what: string }[] {
+  const found: { path: string; type: string; what: string }[] = [];
   for (const path of [...new Set([...a.keys(), ...b.keys()])].sort()) {
     const [x, y] = [a.get(path), b.get(path)];
     if (!x || !y) {
-      found.push({ path, what: `only in ${x ? sides[0] : sides[1]}` });
+      found.push({ path, type: (x ?? y)!.type, what: `only in ${x ? sides[0] : sides[1]}` });
       continue;
     }
     for (const key of Object.keys(x) as (keyof PathFacts)[]) {
-      if (x[key] !== y[key]) found.push({ path, what: `${key}: ${sides[0]} ${x[key]}, ${sides[1]} ${y[key]}` });
+      if (x[key] !== y[key]) found.push({ path, type: x.type, what: `${key}: ${sides[0]} ${x[key]}, ${sides[1]} ${y[key]}` });
     }
   }
   return found;
