@@ -114,7 +114,8 @@ async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
   const session = e.interactive ? [] : ["setsid"];
   const result = await run([
     ...session, "setpriv", "--pdeathsig", "KILL",
-    "bash", "-c", outer, "sandbox", setUpScript(s.tools, e.mounts), lastScript(names), "sandbox", ...e.argv,
+    // With a socket for stdin bash takes itself for a remote shell and reads the host's ~/.bashrc.
+    "bash", "--norc", "--noprofile", "-c", outer, "sandbox", setUpScript(s.tools, e.mounts), lastScript(names), "sandbox", ...e.argv,
   ], {
     env: { PATH: process.env.PATH ?? path, LC_ALL: "C", ...Object.fromEntries(names.map((n, i) => [`DEBCAST_${i}`, e.env[n]!])) },
     ...e.run,
