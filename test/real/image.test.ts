@@ -1,0 +1,105 @@
+// Invariants 1 to 3 on the images that ship: an ordinary Debian, and the same bytes whoever builds it and wherever.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, createReadStream, existsSync, linkSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { hostMirrors } from "../../lib/mirrors.ts";
+import { engineRoot } from "../../lib/engine.ts";
+import { debcastOk, isRoot, normalUser, owned, project, sharedDownloads, shippedConf } from "./debcast.ts";
+
+const parent = join(engineRoot, "out/image-test");
+beforeAll(() => mkdirSync(parent, { recursive: true }));
+afterAll(() => rmSync(parent, { recursive: true, force: true }));
+
+function sha256(file: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const hash = createHash("sha256");
+    createReadStream(file).on("data", (d) => hash.update(d)).on("error", reject).on("end", () => resolve(hash.digest("hex")));
+  });
+}
+
+/** The lock that every build of these tests starts from, ids included. */
+async function buildOnce(name: string): Promise<void> {
+  await debcastOk(["image", "-c", name]);
+  await debcastOk(["tar", "-c", name]);
+}
+
+for (const name of ["base", "gateway"]) {
+  test(`${name}: every package installed, dpkg and apt find nothing`, async () => {
+    await buildOnce(name);
+    const image = join(engineRoot, "image", name);
+    const status = readFileSync(join(image, "var/lib/dpkg/status"), "utf8");
+    const states = new Set([...status.matchAll(/^Status: (.*)$/gm)].map((m) => m[1]));
+    expect([...states]).toEqual(["install ok installed"]);
+    const inImage = (script: string) => debcastOk(["shell", "-c", name, "--", "sh", "-c", script]);
+    expect((await inImage("dpkg --audit")).stdout).toBe("");
+    const [debian, security] = [hostMirrors().main[0], hostMirrors().security[0]];
+    const sources = [`deb ${debian} trixie main non-free-firmware`, `deb ${debian} trixie-updates main non-free-firmware`, ...(security ? [`deb ${security} trixie-security main non-free-firmware`] : [])];
+    const apt = await inImage(`printf '%s\\n' ${sources.map((s) => `'${s}'`).join(" ")} > /etc/apt/sources.list; apt-get update -qq && apt-get check -qq && apt-get -s -qq install --no-install-recommends -f`);
+    expect(apt.stdout).toBe("");
+    expect(readdirSync(join(image, "var/lib/apt/lists")).filter((f) => f.includes("_"))).toEqual([]);
+  });
+}
+
+test("gateway: dpkg --verify tells of excluded paths and of what steps changed, and of nothing else", async () => {
+  const made = new Set((JSON.parse(readFileSync(join(engineRoot, "out/gateway.made.json"), "utf8")) as { path: string }[]).map((m) => m.path));
+  const excludes = readFileSync(join(engineRoot, "image/gateway/etc/dpkg/dpkg.cfg.d/debcast-excludes"), "utf8");
+  const prefixes = [...excludes.matchAll(/^path-exclude=(.*)$/gm)].map((m) => new RegExp(`^${m[1]!.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}`));
+  const { stdout } = await debcastOk(["shell", "-c", "gateway", "--", "sh", "-c", "dpkg --verify || true"]);
+  const lines = stdout.split("\n").filter(Boolean);
+  const unexpected = lines.filter((l) => !made.has(l.slice(l.indexOf("/"))) && !prefixes.some((p) => p.test(l.slice(l.indexOf("/")))));
+  expect(unexpected).toEqual([]);
+});
+
+const user = normalUser();
+if ("skip" in user) process.stderr.write(`skipped: the build as a normal user: ${user.skip}\n`);
+
+test.skipIf("skip" in user)("gateway: root here, a normal user elsewhere, and --no-cache give one tarball", async () => {
+  const name = (user as { name: string }).name;
+  const root = await sha256(join(engineRoot, "out/gateway.tar.zst"));
+  const place = join(parent, "user");
+  const downloads = join(place, "downloads");
+  mkdirSync(downloads, { recursive: true });
+  shareDebs(downloads);
+  owned(place, name);
+  execFileSync("chown", [`${name}:`, downloads, join(downloads, "deb.trixie.amd64")]);
+  using p = project(shippedFiles("gateway"), { owner: name, parent: place });
+  const as = { user: name, cwd: p.dir, downloads };
+  await debcastOk(["image", "-c", "gateway", "--locked"], as);
+  await debcastOk(["tar", "-c", "gateway"], as);
+  const normal = await sha256(join(p.dir, "out/gateway.tar.zst"));
+  await debcastOk(["clean"], as);
+  expect(existsSync(join(p.dir, "image"))).toBe(false);
+  await debcastOk(["image", "-c", "gateway", "--no-cache"]);
+  await debcastOk(["tar", "-c", "gateway"]);
+  const noCache = await sha256(join(engineRoot, "out/gateway.tar.zst"));
+  expect({ normal, noCache }).toEqual({ normal: root, noCache: root });
+});
+
+/** Hard links: nothing that debcast does writes into a .deb. */
+function shareDebs(downloads: string): void {
+  const [from, to] = [join(sharedDownloads, "deb.trixie.amd64"), join(downloads, "deb.trixie.amd64")];
+  mkdirSync(to, { recursive: true });
+  for (const f of readdirSync(from)) {
+    if (!f.endsWith(".deb")) continue;
+    try {
+      linkSync(join(from, f), join(to, f));
+    } catch {
+      cpSync(join(from, f), join(to, f));
+    }
+  }
+}
+
+function shippedFiles(name: string): Record<string, string> {
+  const keys = Object.fromEntries(readdirSync(join(engineRoot, "conf/keys")).map((f) => [`conf/keys/${f}`, readFileSync(join(engineRoot, "conf/keys", f), "utf8")]));
+  return { ...shippedConf(name), ...shippedConf("base"), ...keys };
+}
+
+test.skipIf(!isRoot)("an image holds none of what a build leaves", () => {
+  const image = join(engineRoot, "image/gateway");
+  const found = execFileSync("find", [image, "(", "-name", "*eatmydata*", "-o", "-name", "policy-rc.d", "-o", "-name", "ssh_host_*", "-o", "-type", "b", "-o", "-type", "c", "-o", "-type", "s", "-o", "-type", "p", ")"]).toString();
+  expect(found).toBe("");
+  expect(readFileSync(join(image, "etc/machine-id"), "utf8")).toBe("");
+  expect(existsSync(join(image, "etc/resolv.conf")) ? readFileSync(join(image, "etc/resolv.conf"), { encoding: "utf8", flag: "r" }) : "").not.toContain("nameserver");
+});
