@@ -2,6 +2,7 @@
 import { mkdirSync, utimesSync } from "node:fs";
 import { UserError } from "../errors.ts";
 import type { Inside } from "./inside.ts";
+import { md5sumsOf } from "./md5sums.ts";
 import { controlFile, type Package } from "./package.ts";
 
 const admin = "/var/lib/dpkg";
@@ -24,6 +25,7 @@ export function writeInfo(inside: Inside, pkg: Package, list: readonly string[])
     inside.write(path, f.content, f.mode);
     utimesSync(inside.locate(path)!, f.mtime, f.mtime);
   }
+  if (!controlFile(pkg, "md5sums")) inside.write(`${base}.md5sums`, md5sumsOf(pkg.stored));
   inside.write(`${base}.list`, list.map((l) => `${l}\n`).join(""));
 }
 
