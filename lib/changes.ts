@@ -7,7 +7,7 @@ export function describeChanges(changes: readonly Change[]): string {
   const width = Math.max(...changes.map((c) => c.name.length));
   const rows = changes.map((c) => `${c.name.padEnd(width)}  ${describe(c)}`);
   const delta = changes.reduce((sum, c) => sum + (c.sizeDelta ?? 0), 0);
-  return `${rows.join("\n")}\n${changes.length} changed, ${delta < 0 ? "−" : "+"}${formatBytes(Math.abs(delta))} to download or keep`;
+  return `${rows.join("\n")}\n${changes.length} changed${delta === 0 ? "" : `, ${delta < 0 ? "−" : "+"}${formatBytes(Math.abs(delta))} of packages`}`;
 }
 
 function describe(c: Change): string {

@@ -56,6 +56,5 @@ async function openShell(c: Context, w: Works): Promise<void> {
 function describe(name: string, changes: TreeChanges | undefined): string {
   if (!changes) return `${name} has no run()`;
   const rows = [...changes.added.map((p) => `added    ${p}`), ...changes.changed.map((p) => `changed  ${p}`), ...changes.removed.map((p) => `removed  ${p}`)];
-  if (rows.length === 0) throw new UserError("try.nothing", `run() of \`${name}\` changed nothing`);
-  return rows.join("\n");
+  return rows.length === 0 ? `run() of ${name} changed nothing` : rows.join("\n");
 }

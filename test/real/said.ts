@@ -8,6 +8,7 @@ export function said(text: string, dir: string): string {
   return text
     .replaceAll(dir, "PROJECT")
     .replaceAll(engineRoot, "ENGINE")
+    .replace(/(ENGINE\/[\w./-]+):\d+:\d+/g, "$1:LINE")
     .replace(new RegExp(`^(?:${stages}) +[\\d.]+ (?:ms|s|min).*\\n`, "gm"), "")
     .replace(/https?:\/\/[^\s`"]+?(:?)(?=[\s`"]|$)/gm, "URL$1")
     .replace(/\bin \d[\d.]* (?:ms|s)\b/g, "in TIME")
