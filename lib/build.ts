@@ -67,11 +67,15 @@ export async function buildImage(c: Context, p: Prepared, out: string): Promise<
 export async function openWorks(c: Context, p: Prepared, root: string, around?: Works["around"]): Promise<Works> {
   throwAll(p.missingSecrets);
   await fetchAndCheckTypes(c, p);
-  const log = openBuildLog(c.project, p.conf.name, p.secrets.mask);
+  const log = openBuildLog(c.project, p.conf.name, { mask: p.secrets.mask, ...(c.verbose && { echo: (text) => c.emit({ type: "note", text }) }) });
   await removeTree(root);
   mkdirSync(root, { recursive: true });
   const store = openStore({ dir: join(c.project.downloads, "store"), debs: debFiles(c, p), emit: c.emit, cache: c.cache });
-  const sandbox = await stage(c.emit, "tools", () => ensureTools({ dir: join(c.project.downloads, "tools"), lock: p.lock, store, emit: c.emit, epoch: p.epoch, cache: c.cache }));
+  const tools = { dir: join(c.project.downloads, "tools"), lock: p.lock, store, emit: c.emit, epoch: p.epoch, cache: c.cache };
+  const sandbox = await stage(c.emit, "tools", () => ensureTools(tools)).catch(async (e: unknown) => {
+    await store.close();
+    throw e;
+  });
   return { c, p, root, store, sandbox, log, made: [], ids: { ledger: p.lock.ledger }, ...(around && { around }) };
 }
 

@@ -11,15 +11,17 @@ export interface BuildLog {
   write(kind: LogKind, name: string, text: string): void;
 }
 
-/** Begins the log of a new build; what the last one left is gone. Secrets never reach the files. */
-export function openBuildLog(project: Project, image: string, mask: (text: string) => string): BuildLog {
+/** Begins the log of a new build; what the last one left is gone. Secrets never reach the files. `echo` is for --verbose. */
+export function openBuildLog(project: Project, image: string, o: { mask: (text: string) => string; echo?: (text: string) => void }): BuildLog {
   const dir = logDir(project, image);
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   return {
     dir,
     write: (kind, name, text) => {
-      if (text !== "") appendFileSync(join(dir, `${kind}-${name.replace(":", ".")}.log`), mask(text));
+      if (text === "") return;
+      appendFileSync(join(dir, `${kind}-${name.replace(":", ".")}.log`), o.mask(text));
+      o.echo?.(o.mask(text).trimEnd());
     },
   };
 }

@@ -1,16 +1,22 @@
 // Everything that a build takes from outside, on disk and verified: the .debs of the lock and the scriptlets' downloads.
-import { debItems, debPath, downloadPath } from "./cache.ts";
+import { checkCached, debItems, debPath, downloadPath } from "./cache.ts";
 import { fetchFiles, type FetchItem, type FetchResult } from "./fetch.ts";
 import type { LockedDeb } from "./lock.ts";
 import { mirrorsFor } from "./mirrors.ts";
 import type { Prepared } from "./prepare.ts";
 import type { Context } from "./verbs/verb.ts";
 
-/** Fetches what is not there yet. With everything there, nothing touches the network. */
+/** Fetches what is not there yet. With everything there, no mirror need even be known. */
 export async function gather(c: Context, p: Prepared): Promise<FetchResult> {
-  const mirrors = new Map(p.lock.archives.map((a) => [a.name, mirrorsFor(a, { conf: p.conf, mirrors: c.mirrors })]));
-  const debs = debItems(c.project, p.lock, (archive) => mirrors.get(archive) ?? []);
-  return fetchFiles({ files: [...debs, ...downloads(c, p)], emit: c.emit });
+  const known = new Map<string, readonly string[]>();
+  const mirrors = (archive: string) => {
+    if (!known.has(archive)) known.set(archive, mirrorsFor({ name: archive }, { conf: p.conf, mirrors: c.mirrors }));
+    return known.get(archive)!;
+  };
+  const there = [...debItems(c.project, p.lock, () => []), ...downloads(c, p)];
+  const states = await checkCached(there.map((f) => ({ path: f.to, sha256: f.sha256, size: f.size })));
+  if (there.every((f) => states.get(f.to) === "verified")) return { fetched: 0, present: there.length, bytes: 0 };
+  return fetchFiles({ files: [...debItems(c.project, p.lock, mirrors), ...downloads(c, p)], emit: c.emit });
 }
 
 /** Where the fetched .deb of `deb` lies. */
