@@ -114,6 +114,7 @@ async function unpackByDpkg(w: Work, pkgs: readonly Package[]): Promise<void> {
     w.inside.remove(lent);
     copyFileSync(pkg.stored.deb, w.inside.locate(lent)!);
     await runDpkg(w, ["--force-depends", "--unpack", lent], [pkg]);
+    for (const e of pkg.stored.entries) if (e.type !== "directory") w.owners.claim(e.path, pkg);
     w.inside.forget();
     w.inside.remove(lent);
   }

@@ -35,7 +35,8 @@ const asNew = ".dpkg-new";
 
 /** Places `pkg` and returns the lines of its .list: every path, the excluded ones too, less those that another one replaces. */
 export function placePackage(p: Placing, pkg: Package): string[] {
-  const { entries } = pkg.stored;
+  const { entries, dpkgOnly } = pkg.stored;
+  if (dpkgOnly !== undefined) throw new UserError("unpack.dpkg-only", `\`${pkg.stored.label}\` can only be unpacked by dpkg itself: ${dpkgOnly}`);
   const tar = openSync(pkg.stored.tar, "r");
   const job: Job = { ...p, pkg, tar, conffiles: new Set(pkg.conffiles.filter((c) => c.flag === undefined).map((c) => c.path)), entries: new Map(entries.map((e) => [e.path, e])) };
   try {

@@ -88,8 +88,12 @@ export async function setSelections(c: ScriptContext, lines: readonly string[]):
 }
 
 function sectionOf(line: string): { name: string } | undefined {
-  const m = /^(?:Setting up|Processing triggers for|Unpacking|Preparing to unpack) (\S+?)(?::\S+)? (?:\(.*\)|\.\.\.)/.exec(line);
+  const m = /^(?:Setting up|Processing triggers for|Unpacking) (\S+?)(?::\S+)? \(/.exec(line);
   return m ? { name: m[1]! } : undefined;
+}
+
+function isPackageName(name: string): boolean {
+  return /^[a-z0-9][a-z0-9+.-]*$/.test(name);
 }
 
 interface Sections {
@@ -113,7 +117,9 @@ function splitter(c: ScriptContext, begins: (line: string) => { name: string; si
     section = "";
   };
   const line = (text: string) => {
-    const next = begins(text.trimEnd());
+    const found = begins(text.trimEnd());
+    // Scripts can say what they like, and names become names of files.
+    const next = found && isPackageName(found.name) ? found : undefined;
     if (next) {
       flush();
       name = next.name;

@@ -42,9 +42,11 @@ interface Header {
 
 const types: Readonly<Record<string, EntryType>> = { "0": "file", "\0": "file", "7": "file", "1": "hardlink", "2": "symlink", "5": "directory" };
 const refused: Readonly<Record<string, string>> = {
-  "3": "a character device", "4": "a block device", "6": "a FIFO", S: "a sparse file", x: "a pax header", g: "a pax header",
+  "3": "a character device", "4": "a block device", S: "a sparse file", x: "a pax header", g: "a pax header",
   M: "a part of a multi-volume archive", V: "a volume label",
 };
+/** Node.js cannot make one; dpkg can. */
+const fifo = "6";
 /** Of one path, and of a GNU long name. */
 const longest = 4096;
 
@@ -53,16 +55,18 @@ export function scanTar(fd: number, label: string): ScannedTar {
   const seen = new Map<string, Entry>();
   let dpkgOnly: string | undefined;
   for (const header of headers(fd, label)) {
-    const entry = asEntry(header, label);
-    if (!isUtf8(header.name) || !isUtf8(header.link)) {
-      dpkgOnly ??= `the name \`${printable(header.name.toString("latin1"))}\` is not UTF-8`;
+    if (header.type === fifo) {
+      dpkgOnly ??= `\`${printable(header.name.toString())}\` is a FIFO`;
+      continue;
     }
+    const entry = asEntry(header, label);
     checkAgainst(seen, entry, label);
     if (!seen.has(entry.path)) seen.set(entry.path, entry);
   }
   return { entries: [...seen.values()], ...(dpkgOnly !== undefined && { dpkgOnly }) };
 }
 
+/** Debian's policy demands it, and everything here works on strings. */
 function isUtf8(name: Buffer): boolean {
   return name.every((b) => b < 0x80) || Buffer.from(name.toString("utf8")).equals(name);
 }
@@ -79,7 +83,7 @@ function* headers(fd: number, label: string): Generator<Header> {
     if (head.every((b) => b === 0)) return;
     checkSum(head, at, label);
     const type = String.fromCharCode(head[156]!);
-    const size = type in refused || "0\x007LK".includes(type) ? numberIn(head, 124, 12, label) : 0;
+    const size = type in refused || type === fifo || "0\x007LK".includes(type) ? numberIn(head, 124, 12, label) : 0;
     const data = at + 512;
     at = data + Math.ceil(size / 512) * 512;
     if (at > end) throw refuse(label, longName ?? nameIn(head), "ends beyond its archive");
@@ -108,6 +112,7 @@ function blockReader(fd: number): (at: number) => Buffer {
 function asEntry(h: Header, label: string): Entry {
   const type = types[h.type];
   if (type === undefined) throw refuse(label, h.name, `is ${refused[h.type] ?? `of the unknown type \`${printable(h.type)}\``}, which debcast does not unpack`);
+  if (!isUtf8(h.name) || !isUtf8(h.link)) throw refuse(label, h.name.toString("latin1"), "has a name or a target that is not UTF-8");
   const path = cleanPath(h.name);
   if (path === undefined) throw refuse(label, h.name, "leads out of the image");
   if (path === "/." && type !== "directory") throw refuse(label, h.name, "stands where the root directory should be");

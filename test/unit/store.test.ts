@@ -70,11 +70,10 @@ describe("good packages", () => {
     expect(s.entries.at(-1)).toMatchObject({ type: "file", path: long.slice(1), size: 0 });
   });
 
-  test("a name that is not UTF-8 is left to dpkg", async () => {
-    const data = await tarFile([{ name: "./", type: "directory" }, { name: "./xyz", content: "" }]);
-    data.write("\xff", data.indexOf("./xyz") + 2, "latin1");
-    fixSum(data, 512);
-    expect((await store(await debOf(data))).dpkgOnly).toBe("the name `./ÿyz` is not UTF-8");
+  test("a FIFO is left to dpkg", async () => {
+    const s = await store(await withEntries({ name: "./usr/pipe", type: "fifo" }, { name: "./usr/x", content: "x" }));
+    expect(s.dpkgOnly).toBe("`./usr/pipe` is a FIFO");
+    expect(s.entries.map((e) => e.path)).toEqual(["/.", "/usr", "/usr/x"]);
   });
 
   test("what is stored is not made again, unless it was touched", async () => {
@@ -108,7 +107,6 @@ describe("refused", () => {
     ["a path with ..", [{ name: "./usr/../../x", content: "x" }], "`./usr/../../x` in `x.deb` leads out of the image"],
     ["a device", [{ name: "./usr/sda", type: "block-device", devmajor: 8, devminor: 0 }], "`./usr/sda` in `x.deb` is a block device, which debcast does not unpack"],
     ["a character device", [{ name: "./usr/mem", type: "character-device", devmajor: 1, devminor: 1 }], "`./usr/mem` in `x.deb` is a character device, which debcast does not unpack"],
-    ["a FIFO", [{ name: "./usr/pipe", type: "fifo" }], "`./usr/pipe` in `x.deb` is a FIFO, which debcast does not unpack"],
     ["a pax header", [{ name: "./usr/x", content: "x", pax: { path: "../x" } }], "`PaxHeader` in `x.deb` is a pax header, which debcast does not unpack"],
     ["a path twice", [{ name: "./usr/x", content: "x" }, { name: "./usr/./x", content: "y" }], "`/usr/x` in `x.deb` is there twice"],
     ["a link written through", [{ name: "./usr/l", type: "symlink", linkname: "/etc" }, { name: "./usr/l/passwd", content: "x" }], "`/usr/l/passwd` in `x.deb` lies below `/usr/l`, which is a symlink in the same package"],
@@ -125,6 +123,13 @@ describe("refused", () => {
     data.write("S", 156);
     fixSum(data, 0);
     expect(await refusal(await debOf(data))).toBe("`./big` in `x.deb` is a sparse file, which debcast does not unpack");
+  });
+
+  test("a name that is not UTF-8", async () => {
+    const data = await tarFile([{ name: "./", type: "directory" }, { name: "./xyz", content: "" }]);
+    data.write("\xff", data.indexOf("./xyz") + 2, "latin1");
+    fixSum(data, 512);
+    expect(await refusal(await debOf(data))).toBe("`./\xffyz` in `x.deb` has a name or a target that is not UTF-8");
   });
 
   test("a member that claims more than there is", async () => {
