@@ -14,7 +14,7 @@ import type { PlannedScriptlet } from "./plan/plan.ts";
 import type { Prepared } from "./prepare.ts";
 import { installPackages, type DebToInstall } from "./rootfs/configure.ts";
 import { clean, gates } from "./rootfs/hygiene.ts";
-import { applyLedger } from "./rootfs/ledger.ts";
+import { applyLedger, pinned } from "./rootfs/ledger.ts";
 import { settle } from "./rootfs/settle.ts";
 import { runScriptlets, type Phase } from "./rootfs/steps.ts";
 import { ensureTools } from "./rootfs/tools.ts";
@@ -76,7 +76,7 @@ export async function openWorks(c: Context, p: Prepared, root: string, around?: 
     await store.close();
     throw e;
   });
-  return { c, p, root, store, sandbox, log, made: [], ids: { ledger: p.lock.ledger }, ...(around && { around }) };
+  return { c, p, root, store, sandbox, log, made: [], ids: { ledger: pinned(p.lock.ledger, p.conf.users) }, ...(around && { around }) };
 }
 
 /** A type error stops the build while it fetches, before anything is unpacked. */

@@ -117,7 +117,8 @@ async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
     // With a socket for stdin bash takes itself for a remote shell and reads the host's ~/.bashrc.
     "bash", "--norc", "--noprofile", "-c", outer, "sandbox", setUpScript(s.tools, e.mounts), lastScript(names), "sandbox", ...e.argv,
   ], {
-    env: { PATH: process.env.PATH ?? path, LC_ALL: "C", ...Object.fromEntries(names.map((n, i) => [`DEBCAST_${i}`, e.env[n]!])) },
+    // A normal user's PATH lacks the directories of pivot_root and chroot.
+    env: { PATH: `${path}:${process.env.PATH ?? ""}`, LC_ALL: "C", ...Object.fromEntries(names.map((n, i) => [`DEBCAST_${i}`, e.env[n]!])) },
     ...e.run,
     ...(e.interactive && { stdin: 0, stdout: "inherit" as const, stderr: "inherit" as const }),
     ok: anyStatus,

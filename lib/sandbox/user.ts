@@ -1,5 +1,5 @@
 // Users by the image's own files: no library of the host or of the image has a say in it.
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
 
@@ -22,5 +22,7 @@ export function findUser(root: string, name: string): ImageUser {
 }
 
 function rows(root: string, file: string): string[][] {
+  // A link here could name a file of this machine.
+  if (!lstatSync(join(root, "etc")).isDirectory() || !lstatSync(join(root, file)).isFile()) throw new UserError("sandbox.users", `\`/${file}\` in the image is no plain file`);
   return readFileSync(join(root, file), "utf8").split("\n").filter((l) => l.includes(":")).map((l) => l.split(":"));
 }
