@@ -24,9 +24,11 @@ export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; 
   writeRepository(repository, o);
   rmSync(o.target, { recursive: true, force: true });
   execFileSync(
-    "mmdebstrap",
+    "unshare",
     [
-      "--mode=root", "--format=directory", "--variant=minbase", `--include=${o.debs.map((d) => d.name).join(",")}`,
+      // It mounts the host's /sys and /dev/shm in its tree: interrupted, those must not outlive it and be there when the tree is removed.
+      "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+      "mmdebstrap", "--mode=root", "--format=directory", "--variant=minbase", `--include=${o.debs.map((d) => d.name).join(",")}`,
       "--aptopt=Apt::Install-Recommends \"false\"", "--skip=check/signed-by", o.suite, o.target,
       `deb [trusted=yes] copy://${repository} ./`,
     ],
