@@ -42,7 +42,7 @@ export async function load(c: Context, only?: readonly string[]): Promise<Loaded
     const secrets = openSecrets(c.project, process.env);
     c.setMask(secrets.mask);
     // Looked up by every verb: what is not known cannot be masked.
-    const missingSecrets = secrets.missing([...new Set(plan.scriptlets.flatMap((s) => s.secrets))]);
+    const missingSecrets = secrets.missing(plan.scriptlets.flatMap((s) => s.secrets.map((name) => ({ name, where: { file: s.file, scriptlet: s.name } }))));
     return { conf, plan, secrets, missingSecrets };
   }, ({ plan }) => formatCount(plan.scriptlets.length, "scriptlet"));
 }
@@ -98,6 +98,7 @@ export function archivesOf(c: Context, conf: Conf, state?: readonly LockedArchiv
 }
 
 async function resolveLock(c: Context, { conf, plan }: Loaded, before: Lock | undefined, o: PrepareOptions) {
+  if (c.locked && !before) throw new UserError("lock.absent", `\`${conf.name}\` has no lock, and --locked may not make one`, { where: { file: lockFileOf(conf) }, hint: "debcast lock\nand commit what it writes" });
   const state = o.update || !before ? undefined : before.archives;
   let archives: Promise<Archives> | undefined;
   return resolve({

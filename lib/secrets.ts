@@ -1,7 +1,7 @@
 // Values that must be in the image and nowhere else: from secrets/NAME or the environment, masked in all that is shown or kept.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "./errors.ts";
+import { UserError, type Where } from "./errors.ts";
 import type { Project } from "./project.ts";
 
 export interface Secrets {
@@ -9,8 +9,8 @@ export interface Secrets {
   get(name: string): string;
   /** Replaces every value of `names` that were asked for, in any form that a log could hold, by `***`. */
   mask(text: string): string;
-  /** One error for each of `names` that was not given. */
-  missing(names: readonly string[]): UserError[];
+  /** One error for each secret that was not given, with who asks for it first. */
+  missing(asked: readonly { readonly name: string; readonly where: Where }[]): UserError[];
 }
 
 export function openSecrets(project: Pick<Project, "secretsDir">, env: NodeJS.ProcessEnv): Secrets {
@@ -29,7 +29,7 @@ export function openSecrets(project: Pick<Project, "secretsDir">, env: NodeJS.Pr
       for (const form of formsOf([...known.values()])) text = text.replaceAll(form, "***");
       return text;
     },
-    missing: (names) => names.filter((n) => lookUp(n) === undefined).map(notGiven),
+    missing: (asked) => asked.filter((a, i) => lookUp(a.name) === undefined && asked.findIndex((b) => b.name === a.name) === i).map((a) => notGiven(a.name, a.where)),
   };
 }
 
@@ -43,8 +43,9 @@ function readSecret(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, "utf8").replace(/\r?\n$/, "") : undefined;
 }
 
-function notGiven(name: string): UserError {
+function notGiven(name: string, where?: Where): UserError {
   return new UserError("secret.missing", `the secret \`${name}\` is not given`, {
+    where,
     hint: `write it into secrets/${name} (git ignores that directory), or set ${variableOf(name)}`,
   });
 }

@@ -117,7 +117,7 @@ test("a secret that is not given is asked for before the work, and only by who n
   const plan = await debcast(["plan"], at);
   execFileSync("mv", ["secrets/gone", "secrets/acme-key"], { cwd: dir });
   expect(said(r.stderr, dir)).toMatchInlineSnapshot(`
-    "error: the secret \`acme-key\` is not given
+    "error: base/acme.ts (acme): the secret \`acme-key\` is not given
 
     hint: write it into secrets/acme-key (git ignores that directory), or set DEBCAST_SECRET_ACME_KEY"
   `);
