@@ -86,6 +86,12 @@ function mirrorsUnlessOffline(spec: ArchiveSpec, o: ArchiveOptions): () => strin
 function throwFailed(settled: readonly PromiseSettledResult<unknown>[]): void {
   const reasons = settled.flatMap((s) => (s.status === "rejected" ? [s.reason as unknown] : []));
   for (const reason of reasons) if (!(reason instanceof UserError)) throw reason;
+  // Who reaches no mirror of the first archive hears of that, and not of every other archive in turn.
+  const unreachable = (reasons as UserError[]).find((e) => e.code === "fetch.unreachable");
+  if (unreachable) {
+    const { code, message, details, cause } = unreachable;
+    throw new UserError(code, message, { details, cause, hint: "is this machine online? Another mirror is tried first with `--mirror`, or `mirrors: [\"http://mirror.example/debian\"],` in the conf" });
+  }
   const distinct = new Map((reasons as UserError[]).map((e) => [`${e.code} ${e.message}`, e]));
   throwAll([...distinct.values()]);
 }
