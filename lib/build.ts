@@ -67,7 +67,7 @@ export async function buildImage(c: Context, p: Prepared, out: string): Promise<
 export async function openWorks(c: Context, p: Prepared, root: string, around?: Works["around"]): Promise<Works> {
   throwAll(p.missingSecrets);
   await fetchAndCheckTypes(c, p);
-  const log = openBuildLog(c.project, p.conf.name, { mask: p.secrets.mask, ...(c.verbose && { echo: (text) => c.emit({ type: "note", text }) }) });
+  const log = openBuildLog(c.project, basename(root).replace(/^\.|\.new$/g, ""), { mask: p.secrets.mask, ...(c.verbose && { echo: (text) => c.emit({ type: "note", text }) }) });
   await removeTree(root);
   mkdirSync(root, { recursive: true });
   const store = openStore({ dir: join(c.project.downloads, "store"), debs: debFiles(c, p), emit: c.emit, cache: c.cache });

@@ -34,8 +34,6 @@ const settlers: readonly Settler[] = [
   { name: "depmod", commands: (o) => (touched(o, /^\/(usr\/)?lib\/modules\/|^\/(etc|usr\/lib)\/depmod\.d\//) ? kernels(o.root).map((k) => ["/usr/sbin/depmod", k]) : []) },
   { name: "ldconfig", commands: () => [["/usr/sbin/ldconfig"]] },
   { name: "initramfs", commands: (o) => (has(o, "/usr/sbin/update-initramfs") ? kernels(o.root).map((k) => ["/usr/sbin/update-initramfs", "-c", "-k", k]) : []) },
-  // The kernel's postinst made these links, but the one to the initramfs only if that had been there.
-  { name: "boot links", commands: (o) => (has(o, "/usr/bin/linux-update-symlinks") ? kernels(o.root).map((k) => ["/usr/bin/linux-update-symlinks", "install", k, `/boot/vmlinuz-${k}`]) : []) },
 ];
 
 export async function settle(o: SettleOptions): Promise<void> {
