@@ -199,7 +199,9 @@ function suggester(o: CheckOptions, members: readonly Member[]): Context["sugges
     const chosen = o.archives && choose(alternatives, { source: o.archives, native: o.lock.arch })?.name;
     const names = chosen === undefined ? alternatives.map((a) => a.name) : [chosen];
     for (const name of names) {
-      const q = { known, asking: by.where.scriptlet, except: planned, accept: (s: { packages: readonly string[] }) => s.packages.filter((p) => !present.has(p)).length <= 8 };
+      // A package and its data: nobody who lacks a library of sound wants the Bluetooth daemon that brings it.
+      const accept = (s: { packages: readonly string[] }) => s.packages.filter((p) => !present.has(p)).length <= 2;
+      const q = { known, asking: by.where.scriptlet, except: planned, accept };
       const scriptlet = scriptletFor(name, q);
       if (scriptlet) return { name, line: `need("${scriptlet.name}");` };
     }
