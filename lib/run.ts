@@ -26,6 +26,9 @@ export interface RunResult {
   readonly all: string;
 }
 
+/** For `ok`: whoever asks looks at the status. */
+export const anyStatus: readonly number[] = Array.from({ length: 256 }, (_, i) => i);
+
 /** Runs `argv` and waits for it. A status outside of `ok` throws a UserError with the command and its last lines. */
 export async function run(argv: readonly string[], o: RunOptions = {}): Promise<RunResult> {
   const { execa } = await import("execa");

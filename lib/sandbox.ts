@@ -5,7 +5,7 @@ import { lstatSync, mkdirSync, readdirSync, realpathSync, symlinkSync, writeFile
 import { constants } from "node:os";
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { lastLines, run, shellQuote, type RunOptions, type RunResult } from "./run.ts";
+import { anyStatus, lastLines, run, shellQuote, type RunOptions, type RunResult } from "./run.ts";
 import { layResolvConf } from "./sandbox/network.ts";
 import { imageMounts, lastScript, mountPoints, outerScript, preloaded, setUpFailed, setUpScript, setUpStatus, skeleton, toolsMounts, type Mount } from "./sandbox/script.ts";
 import { leakedDescriptors } from "./sandbox/descriptors.ts";
@@ -103,8 +103,6 @@ interface Entering {
   readonly what: string | undefined;
   readonly run: Pick<RunOptions, "input" | "onOutput" | "stdout">;
 }
-
-const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
 async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
   const names = Object.keys(e.env);

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { UserError, type Where } from "../errors.ts";
 import type { Emit } from "../events.ts";
-import { lastLines } from "../run.ts";
+import { anyStatus, lastLines } from "../run.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import type { Package } from "./package.ts";
 
@@ -19,8 +19,6 @@ export interface ScriptContext {
 }
 
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
-const anyStatus = Array.from({ length: 256 }, (_, i) => i);
-
 // What comes first in PATH for maintainer scripts, in the sandbox's own /dev/shm, so that nothing of it is in the image:
 // an update-initramfs that does nothing. INITRD=No would do that too, but then the links to the initrd are not made.
 // One pipe for both outputs: through two, an error may overtake what was said before it.

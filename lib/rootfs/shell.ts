@@ -1,6 +1,6 @@
 // inImage`…` and onHost`…`: `sh -euc` with every value quoted as a word.
 import { UserError, type Where } from "../errors.ts";
-import { lastLines, run, type RunResult } from "../run.ts";
+import { anyStatus, lastLines, run, type RunResult } from "../run.ts";
 import { kindOf, secretName } from "../plan/values.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 
@@ -62,8 +62,6 @@ export async function runOnHost(cwd: string, c: Command): Promise<{ stdout: stri
     ok: anyStatus,
   }));
 }
-
-const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
 function finish(c: Command, r: RunResult): { stdout: string; stderr: string } {
   if (r.code === 0) return { stdout: r.stdout, stderr: r.stderr };

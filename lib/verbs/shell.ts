@@ -7,6 +7,7 @@ import { throwAway } from "../rootfs/throwaway.ts";
 import { inSandbox } from "../sandbox.ts";
 import { openSandbox } from "../tools.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
+import { anyStatus } from "../run.ts";
 
 export const verb: Verb = {
   name: "shell",
@@ -29,8 +30,6 @@ export const verb: Verb = {
     return { data: { status: code }, code };
   },
 };
-
-const anyStatus = Array.from({ length: 256 }, (_, i) => i);
 
 function missing(c: Context, name: string): UserError {
   if (c.options.failed) return new UserError("shell.none-failed", `no failed build of \`${name}\` is there`, { hint: `debcast shell` });

@@ -6,6 +6,7 @@ import { changesIn, photograph, type Photograph, type TreeChanges } from "../roo
 import { removeTree } from "../rootfs/tree.ts";
 import { inSandbox } from "../sandbox.ts";
 import { prepare } from "../prepare.ts";
+import { anyStatus } from "../run.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -50,7 +51,7 @@ async function openShell(c: Context, w: Works): Promise<void> {
   if (c.json || !process.stdin.isTTY) return;
   c.emit({ type: "note", text: "a shell in the tree; it is gone when you leave" });
   const argv = ["/bin/sh", "-c", "exec \"$(command -v bash || command -v sh)\" -l"];
-  await inSandbox(w.sandbox, w.root, { argv, interactive: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: Array.from({ length: 256 }, (_, i) => i) });
+  await inSandbox(w.sandbox, w.root, { argv, interactive: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: anyStatus });
 }
 
 function describe(name: string, changes: TreeChanges | undefined): string {
