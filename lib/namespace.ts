@@ -5,12 +5,11 @@ import { readlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { exitStatus } from "./errors.ts";
 import { adviceFor, readFacts, whatIsMissing, type Facts } from "./namespace/advice.ts";
-import { run } from "./run.ts";
+import { anyStatus, run } from "./run.ts";
 
 /** For the program inside: `OWNER-MAP PID-OF-THE-OUTER-ONE ITS-MOUNT-NAMESPACE`. */
 const mark = "DEBCAST_NAMESPACE";
 
-const refused = Array.from({ length: 256 }, (_, i) => i);
 
 /** Whether this process runs in namespaces of its own. A mark that was inherited from elsewhere does not count. */
 export function insideNamespaces(): boolean {
@@ -76,6 +75,6 @@ function unshare(root: boolean): string[] {
 /** One try first of all that a sandbox does, so that a refusal becomes advice instead of a riddle in the middle of a build. */
 async function probe(facts: Facts): Promise<void> {
   const mounts = "mount -t proc probe /proc && mount -t tmpfs probe /tmp";
-  const r = await run([...unshare(facts.root), "unshare", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", mounts], { ok: refused, what: "could not try namespaces" });
+  const r = await run([...unshare(facts.root), "unshare", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", mounts], { ok: anyStatus, what: "could not try namespaces" });
   if (r.code !== 0) throw adviceFor(facts, r.stderr.trim());
 }
