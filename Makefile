@@ -23,6 +23,7 @@ test: node_modules/.debcast-dev
 test-long: node_modules/.debcast-dev
 	@npx --no-install vitest run --project long $(ARGS)
 
+# Beside other programs that make the same Debian, as far as they are installed; `make bench ARGS=--help` says what can be chosen.
 bench: node_modules/.debcast-dev
 	@node test/bench/bench.mjs $(ARGS)
 
