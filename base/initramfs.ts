@@ -8,6 +8,7 @@ installDeb("cpio", "klibc-utils", "libklibc");
 installDeb("zstd"); // unpacks several times as fast as gzip, which is what initramfs-tools falls back to without it
 
 run(({ write }) => {
-  // No swap, no hibernation: do not wait for a partition to resume from.
-  write("/etc/initramfs-tools/conf.d/image", "RESUME=none\n");
+  // No swap, no hibernation: do not wait for a partition to resume from. Modules and firmware are compressed already: level 3
+  // instead of 9 makes the initramfs 2 % larger, and takes a second less here and several on a device whose kernel is upgraded.
+  write("/etc/initramfs-tools/conf.d/image", "RESUME=none\nCOMPRESSLEVEL=3\n");
 });

@@ -1,29 +1,71 @@
 // What ran in the last build and what it said: one file per package, scriptlet and stage in out/NAME.log/.
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, appendFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError, nearest } from "./errors.ts";
 import type { Project } from "./project.ts";
 
 export type LogKind = "package" | "scriptlet" | "stage";
 
+/** What somebody said, as it was written. */
+export interface Said {
+  readonly kind: LogKind;
+  readonly name: string;
+  readonly text: string;
+}
+
 export interface BuildLog {
   readonly dir: string;
   write(kind: LogKind, name: string, text: string): void;
+  /** All that was said since this was last asked: it is kept with the layer that came of it. */
+  take(): Said[];
+  /** What was said when a layer was made that is now reused. */
+  replay(said: readonly Said[]): void;
+  /** Removes what nobody said who is in this build. */
+  end(): void;
 }
 
-/** Begins the log of a new build; what the last one left is gone. Secrets never reach the files. `echo` is for --verbose. */
+/** The log of a new build. Secrets never reach the files. `echo` is for --verbose. */
 export function openBuildLog(project: Project, image: string, o: { mask: (text: string) => string; echo?: (text: string) => void }): BuildLog {
   const dir = logDir(project, image);
-  rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
+  const begun = new Set<string>();
+  let said: Said[] = [];
+  const put = (file: string, text: string) => {
+    if (begun.has(file)) appendFileSync(join(dir, file), text);
+    else writeFileSync(join(dir, file), text);
+    begun.add(file);
+  };
   return {
     dir,
-    write: (kind, name, text) => {
-      if (text === "") return;
-      appendFileSync(join(dir, `${kind}-${name.replace(":", ".")}.log`), o.mask(text));
-      o.echo?.(o.mask(text).trimEnd());
+    write: (kind, name, plain) => {
+      if (plain === "") return;
+      const text = o.mask(plain);
+      said.push({ kind, name, text });
+      put(fileOf(kind, name), text);
+      o.echo?.(text.trimEnd());
+    },
+    take: () => {
+      const taken = said;
+      said = [];
+      return taken;
+    },
+    replay: (old) => {
+      const texts = new Map<string, string>();
+      for (const s of old) texts.set(fileOf(s.kind, s.name), (texts.get(fileOf(s.kind, s.name)) ?? "") + s.text);
+      for (const [file, text] of texts) {
+        // Nearly always it lies there already.
+        if (!begun.has(file) && statSync(join(dir, file), { throwIfNoEntry: false })?.size === Buffer.byteLength(text)) begun.add(file);
+        else put(file, text);
+      }
+    },
+    end: () => {
+      for (const file of readdirSync(dir)) if (!begun.has(file)) rmSync(join(dir, file), { force: true });
     },
   };
+}
+
+function fileOf(kind: LogKind, name: string): string {
+  return `${kind}-${name.replace(":", ".")}.log`;
 }
 
 /** What `name` (a package, scriptlet or stage) said in the last build of `image`. */
@@ -32,7 +74,7 @@ export function readBuildLog(project: Project, image: string, name: string): str
   if (!existsSync(dir)) throw new UserError("log.none", `\`${image}\` has not been built yet, so there is no log`, { hint: "debcast image" });
   const names = loggedNames(project, image);
   const files = (["scriptlet", "package", "stage"] as const)
-    .map((kind) => join(dir, `${kind}-${name.replace(":", ".")}.log`))
+    .map((kind) => join(dir, fileOf(kind, name)))
     .filter((f) => existsSync(f));
   if (files.length > 0) return files.map((f) => readFileSync(f, "utf8")).join("");
   const near = nearest(name, names);

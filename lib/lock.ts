@@ -46,6 +46,8 @@ export interface Lock {
   /** What each pattern of installDeb stood for: `linux-image-*` → `linux-image-6.12.57+deb13-amd64`. */
   readonly patterns: ReadonlyMap<string, string>;
   readonly ledger: Ledger;
+  /** Scriptlets with which the second and later groups of packages begin (plan/groups.ts). */
+  readonly groups?: readonly string[] | undefined;
 }
 
 /** SOURCE_DATE_EPOCH of what is built from this lock: the newest of its archives' dates. */

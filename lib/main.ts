@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { engineVersion } from "./engine.ts";
 import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
 import { addressed } from "./format.ts";
-import { openProject } from "./project.ts";
+import { lockFileOf, openProject } from "./project.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Context, Outcome, Verb, VerbOption } from "./verbs/verb.ts";
 
@@ -21,6 +21,9 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   shell: () => import("./verbs/shell.ts"),
   try: () => import("./verbs/try.ts"),
   log: () => import("./verbs/log.ts"),
+  diff: () => import("./verbs/diff.ts"),
+  size: () => import("./verbs/size.ts"),
+  gc: () => import("./verbs/gc.ts"),
   clean: () => import("./verbs/clean.ts"),
 };
 
@@ -50,11 +53,8 @@ async function main(argv: readonly string[]): Promise<void> {
     if (own.includes("--help") || own.includes("-h")) return void process.stdout.write(verbHelp(verb));
     const { values, args } = parse(verb, own);
     report = reportFor(values);
-    if (verb.namespaces) {
-      await (await import("./setup.ts")).ensureHostPrograms(report.emit);
-      await (await import("./namespace.ts")).enterNamespaces();
-    }
-    const outcome = await verb.run(context(values, args, rest, report));
+    const c = context(values, args, rest, report);
+    const outcome = (await early(verb, c)) ?? (await entered(verb, c, () => verb.run(c)));
     report.close();
     printOutcome(report, outcome, values);
     process.exitCode = outcome.code ?? exitStatus.done;
@@ -63,6 +63,26 @@ async function main(argv: readonly string[]): Promise<void> {
     report.close();
     process.exitCode = statusOf(e);
   }
+}
+
+/** What needs no build needs no namespaces either, nor anything else of the host. */
+async function early(verb: Verb, c: Context): Promise<Outcome | undefined> {
+  if (!verb.early || (await import("./namespace.ts")).insideNamespaces()) return undefined;
+  const interrupted = () => process.exit(exitStatus.interrupted);
+  process.once("SIGINT", interrupted);
+  try {
+    return await verb.early(c);
+  } finally {
+    process.off("SIGINT", interrupted);
+  }
+}
+
+async function entered(verb: Verb, c: Context, run: () => Promise<Outcome>): Promise<Outcome> {
+  if (verb.namespaces) {
+    await (await import("./setup.ts")).ensureHostPrograms(c.emit);
+    await (await import("./namespace.ts")).enterNamespaces(verb.exclusive ? { lock: lockFileOf(c.project), waits: () => c.emit({ type: "note", text: "another debcast is building in this project: waiting until it is done" }) } : {});
+  }
+  return run();
 }
 
 function statusOf(e: unknown): number {

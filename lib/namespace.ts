@@ -1,15 +1,15 @@
 // The namespaces that a whole build runs in. Mounts made inside vanish with the last process, however it ended; a normal user
 // gets a user namespace, in which the user is root and the subordinate ids are everybody else, so the same code runs.
 import { spawn } from "node:child_process";
-import { readlinkSync } from "node:fs";
+import { mkdirSync, readlinkSync } from "node:fs";
 import { constants } from "node:os";
+import { dirname } from "node:path";
 import { exitStatus } from "./errors.ts";
 import { adviceFor, readFacts, whatIsMissing, type Facts } from "./namespace/advice.ts";
 import { anyStatus, run } from "./run.ts";
 
 /** For the program inside: `OWNER-MAP PID-OF-THE-OUTER-ONE ITS-MOUNT-NAMESPACE`. */
 const mark = "DEBCAST_NAMESPACE";
-
 
 /** Whether this process runs in namespaces of its own. A mark that was inherited from elsewhere does not count. */
 export function insideNamespaces(): boolean {
@@ -26,7 +26,7 @@ export function ownerMap(): string {
  * Runs this very command again inside of the namespaces and ends with its status; inside, does nothing. The inner process
  * dies with the outer one, and the outer one passes on what it is told.
  */
-export async function enterNamespaces(): Promise<void> {
+export async function enterNamespaces(o: { lock?: string; waits?: () => void } = {}): Promise<void> {
   if (insideNamespaces()) return dieIfOrphaned();
   const facts = readFacts();
   const missing = whatIsMissing(facts);
@@ -34,20 +34,39 @@ export async function enterNamespaces(): Promise<void> {
   await probe(facts);
   const value = [ownerMapOutside(), process.pid, mountNamespace()].join(" ");
   const argv = [...unshare(facts.root), "setpriv", "--pdeathsig", "KILL", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn(argv[0]!, argv.slice(1), { stdio: "inherit", env: { ...process.env, [mark]: value } });
+  const env = { ...process.env, [mark]: value };
+  if (o.lock === undefined) process.exit(await runInside(argv, env));
+  mkdirSync(dirname(o.lock), { recursive: true });
+  // A lock of the kernel's, which ends with the process that runs under it, however that ends.
+  const status = await runInside(["flock", "--no-fork", "--nonblock", "--conflict-exit-code", String(taken), o.lock, ...argv], env);
+  if (status !== taken) process.exit(status);
+  o.waits?.();
+  process.exit(await runInside(["flock", "--no-fork", o.lock, ...argv], env));
+}
+
+/** What flock ends with when somebody else has the lock; no status of ours. */
+const taken = 75;
+
+/** Runs it to its end, and passes on what this process is told. */
+async function runInside(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const child = spawn(argv[0]!, argv.slice(1), { stdio: "inherit", env });
   // Ctrl-C at a terminal reaches the inner one as well, where a second one does no harm.
   let interrupted = false;
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
+  const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+    const handler = () => {
       interrupted ||= signal === "SIGINT";
       child.kill(signal);
-    });
-  }
+    };
+    process.on(signal, handler);
+    return () => process.off(signal, handler);
+  });
   const status = await new Promise<number>((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
   });
-  process.exit(interrupted || status === 128 + constants.signals.SIGINT ? exitStatus.interrupted : status);
+  if (interrupted || status === 128 + constants.signals.SIGINT) process.exit(exitStatus.interrupted);
+  for (const off of handlers) off();
+  return status;
 }
 
 function marked(): string[] {

@@ -37,3 +37,8 @@ export function openProject(dir: string, env: NodeJS.ProcessEnv = process.env): 
     generatedDir: join(root, ".debcast"),
   };
 }
+
+/** Locked while something is built in the project. */
+export function lockFileOf(project: Project): string {
+  return join(project.generatedDir, "building");
+}

@@ -11,6 +11,7 @@ export function formatLock(lock: Lock): string {
   const paragraphs = [
     fields({ Lock: "1", Suite: lock.suite, Architecture: lock.arch }),
     ...formatLedger(lock.ledger),
+    ...(lock.groups === undefined ? [] : [fields({ Groups: "1", Begin: lock.groups.join(" ") })]),
     ...sorted(lock.archives, (a) => a.name).map(formatArchive),
     ...sorted(lock.patterns, ([pattern]) => pattern).map(([pattern, name]) => fields({ Pattern: pattern, Is: name })),
     ...sorted(lock.debs, (d) => `${d.name} ${d.arch} ${d.version}`).map(formatDeb),
@@ -97,10 +98,11 @@ export function parseLock(text: string, file: string): Lock {
     debs,
     patterns: new Map(of("Pattern").map((part) => [need(part, "Pattern"), need(part, "Is")])),
     ledger: readLedger(of("Ids")),
+    groups: of("Groups")[0]?.p.get("Begin")?.split(/\s+/) ?? (of("Groups").length > 0 ? [] : undefined),
   };
 }
 
-const kinds = ["Lock", "Ids", "Archive", "Pattern", "Package"];
+const kinds = ["Lock", "Ids", "Groups", "Archive", "Pattern", "Package"];
 
 function refuseConflictMarkers(text: string, file: string): void {
   const line = text.split("\n").findIndex((l) => /^(<{7}|={7}|>{7}|\|{7})( |$)/.test(l));

@@ -59,7 +59,10 @@ export function sealed(r: ScriptletRecord, conf: Conf): PlannedScriptlet {
     name: r.name, file: r.source.file, folder: r.source.folder,
     needs: r.needs, debs: r.debs, debconf: r.debconf, excludes: r.excludes, downloads: r.downloads,
     secrets: [...new Set([...r.secrets, ...passwords])].sort(),
-    confReads: [...r.confReads, ...(r.options ? ["options"] : [])].sort(),
+    // Functions that are run later may read more.
+    get confReads() {
+      return [...r.confReads, ...(r.options ? ["options"] : [])].sort();
+    },
     inputs: r.bundle.inputs, bundle: r.bundle.sha256,
     before: r.before, run: r.run, runLast: r.runLast, whereOf: r.whereOf,
   };

@@ -7,6 +7,7 @@ import { compareVersions } from "../deb/version.ts";
 import { nearest, throwAll, UserError } from "../errors.ts";
 import type { Lock, LockedArchive, LockedDeb } from "../lock.ts";
 import { closure, requirements, toolRoots, type Source } from "./closure.ts";
+import { askedBy, groupBegins } from "./groups.ts";
 import { changesBetween, refuseChanges, type Change } from "./lockchanges.ts";
 import type { Plan, PlannedDeb } from "./plan.ts";
 import { unknownPackage } from "./unknown.ts";
@@ -36,6 +37,7 @@ export async function resolve(o: ResolveOptions): Promise<{ lock: Lock; changes:
   throwAll(r.errors);
   const tools = await r.tools();
   const debs = withRoles([...r.image.values()], tools);
+  const asked = askedBy(o.plan, r.matched, new Map());
   const lock: Lock = {
     suite: o.plan.conf.suite,
     arch: o.plan.conf.arch,
@@ -43,6 +45,7 @@ export async function resolve(o: ResolveOptions): Promise<{ lock: Lock; changes:
     debs,
     patterns: r.matched,
     ledger: o.lock?.ledger ?? { users: new Map(), groups: new Map() },
+    groups: groupBegins(o.plan, o.lock?.groups, [...r.image.values()].map((d) => asked(d.name))),
   };
   const changes = changesBetween(o.lock, lock);
   if (o.locked) refuseChanges(changes, o);

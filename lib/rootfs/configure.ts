@@ -1,5 +1,5 @@
-// From nothing to a tree in which every package is installed: wave by wave, preinst scripts, files, dpkg's database, and then
-// the image's own dpkg, which runs the real maintainer scripts.
+// Installs a group of packages on top of those that are there: wave by wave, preinst scripts, files, dpkg's database, and then
+// the image's own dpkg, which runs the real maintainer scripts. The first group makes the tree.
 //
 // The initramfs is not made here, because what scriptlets do later must be in it (see scripts.ts). settle.ts must run
 // `update-initramfs -c -k all` once all is in place.
@@ -7,14 +7,16 @@ import { copyFileSync } from "node:fs";
 import type { Where } from "../errors.ts";
 import { span, type Emit } from "../events.ts";
 import { parseRelations } from "../deb/dependency.ts";
-import type { StoredDeb } from "../store/store.ts";
+import type { Entry, StoredDeb } from "../store/store.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { beginDatabase, hasPreinst, stageControl } from "./dpkg.ts";
 import { dpkgExcludes, excludesFile, openExcludes, type Excluder } from "./excludes.ts";
 import { openInside, type Inside } from "./inside.ts";
-import { openOwners, type Owners } from "./owners.ts";
+import type { Call } from "./deferred.ts";
+import { openOwners, recall, type Owners } from "./owners.ts";
 import { asPackage, type Package } from "./package.ts";
 import { runDpkg, runPreinsts, setSelections } from "./scripts.ts";
+import type { PlacedAt } from "./verify.ts";
 import { placeAll, recordAll } from "./unpack.ts";
 import { essentialWave, laterWaves, type Node } from "./waves.ts";
 
@@ -25,11 +27,14 @@ export interface DebToInstall {
   readonly stored: StoredDeb | Promise<StoredDeb>;
 }
 
-export interface InstallOptions {
-  /** An empty directory, which becomes the tree. */
+export interface GroupOptions {
+  /** The tree: empty for the first group, else with all of `below` installed. */
   readonly root: string;
   readonly arch?: string;
+  /** What is installed now. */
   readonly debs: readonly DebToInstall[];
+  /** What was before. */
+  readonly below: readonly DebToInstall[];
   readonly excludes: readonly string[];
   /** Lines for debconf-set-selections. */
   readonly preseed: readonly string[];
@@ -38,33 +43,65 @@ export interface InstallOptions {
   readonly emit: Emit;
   /** What the scripts of a package said. */
   readonly log: (pkg: string, text: string) => void;
-  /** Called once, when the essential packages are configured and nothing else is unpacked yet. */
+  /** Called once, before anything of a later group is unpacked. */
   readonly before: () => Promise<void>;
   /** The line of a scriptlet that asked for a package, for the errors. */
   readonly whereOf?: (pkg: string) => Where | undefined;
+  /** Called when all files of the group are in place. */
+  readonly placed: (entries: readonly Entry[]) => void;
 }
 
-interface Work extends InstallOptions {
+interface Work extends GroupOptions {
   readonly inside: Inside;
   readonly owners: Owners;
   readonly excluded: Excluder;
   readonly dpkgVersion: string;
+  readonly calls: Call[];
+  readonly placedAt: Map<string, number>;
 }
 
-/** Installs all of `debs` into `root`. */
-export async function installPackages(o: InstallOptions): Promise<void> {
-  const dpkgVersion = o.debs.find((d) => d.deb.name === "dpkg")?.deb.version ?? "1.22";
-  const w: Work = { ...o, inside: openInside(o.root), owners: openOwners(), excluded: openExcludes(o.excludes), dpkgVersion };
-  const nodes = o.debs.map(asNode);
-  beginDatabase(w.inside, o.arch ?? "amd64");
-  const first = await packagesOf(essentialWave(nodes));
-  await installWave(w, first, true);
-  if (o.excludes.length > 0) w.inside.write(excludesFile, dpkgExcludes(o.excludes));
-  if (o.preseed.length > 0) await setSelections(w, o.preseed);
-  await o.before();
-  const all = await packagesOf(nodes, first);
-  for (const wave of laterWaves(all, new Set(first), hasPreinst)) await installWave(w, wave, false);
-  removeOurs(w, all);
+/** The Essential packages with all that they need, which are the first group; the others in their order. */
+export function essentialFirst(debs: readonly DebToInstall[]): { first: DebToInstall[]; rest: DebToInstall[] } {
+  const first = new Set(essentialWave(debs.map(asNode)).map((n) => n.stored));
+  return { first: debs.filter((d) => first.has(d.stored)), rest: debs.filter((d) => !first.has(d.stored)) };
+}
+
+export interface Installed {
+  /** What maintainer scripts left for later. */
+  readonly calls: readonly Call[];
+  /** When the files of each package were in place (verify.ts). */
+  readonly placed: PlacedAt;
+}
+
+/** Installs `debs` into `root`, on top of `below`. */
+export async function installGroup(o: GroupOptions): Promise<Installed> {
+  const dpkgVersion = [...o.below, ...o.debs].find((d) => d.deb.name === "dpkg")?.deb.version ?? "1.22";
+  const w: Work = { ...o, inside: openInside(o.root), owners: openOwners(), excluded: openExcludes(o.excludes), dpkgVersion, calls: [], placedAt: new Map() };
+  if (o.below.length === 0) await installFirst(w);
+  else await installOnTop(w);
+  return { calls: w.calls, placed: w.placedAt };
+}
+
+async function installFirst(w: Work): Promise<void> {
+  beginDatabase(w.inside, w.arch ?? "amd64");
+  const pkgs = await packagesOf(essentialWave(w.debs.map(asNode)));
+  await installWave(w, pkgs, true);
+  if (w.excludes.length > 0) w.inside.write(excludesFile, dpkgExcludes(w.excludes));
+  removeOurs(w, pkgs);
+}
+
+async function installOnTop(w: Work): Promise<void> {
+  const done = await packagesOf(w.below.map(asNode));
+  const pkgs = await packagesOf(w.debs.map(asNode));
+  recall(w.owners, done);
+  writePolicy(w);
+  if (w.preseed.length > 0) await setSelections(w, w.preseed);
+  await w.before();
+  const waves = laterWaves([...done, ...pkgs], new Set(done), hasPreinst);
+  for (const [i, wave] of waves.entries()) {
+    await installWave(w, wave, false, () => i === waves.length - 1 && w.placed(pkgs.flatMap((p) => p.stored.entries)));
+  }
+  removeOurs(w, pkgs);
 }
 
 function asNode({ deb, stored }: DebToInstall): Node & { stored: DebToInstall["stored"] } {
@@ -75,28 +112,30 @@ function asNode({ deb, stored }: DebToInstall): Node & { stored: DebToInstall["s
   };
 }
 
-/** In the order of `nodes`; those that are known already are taken over. */
-async function packagesOf(nodes: readonly { stored: DebToInstall["stored"] }[], known: readonly Package[] = []): Promise<Package[]> {
-  const byStored = new Map(known.map((p) => [p.stored, p]));
-  return Promise.all(nodes.map(async (n) => {
-    const stored = await n.stored;
-    return byStored.get(stored) ?? asPackage(stored);
-  }));
+/** In the order of `nodes`. */
+async function packagesOf(nodes: readonly { stored: DebToInstall["stored"] }[]): Promise<Package[]> {
+  return Promise.all(nodes.map(async (n) => asPackage(await n.stored)));
 }
 
 /** In the first wave nothing could run before its files are there; later, preinsts come first, as always. */
-async function installWave(w: Work, wave: readonly Package[], first: boolean): Promise<void> {
+async function installWave(w: Work, wave: readonly Package[], first: boolean, placed?: () => void): Promise<void> {
   // Scripts and scriptlets have been at work in the tree: here, and after each run of the sandbox.
   w.inside.forget();
   const ours = wave.filter((p) => p.stored.dpkgOnly === undefined);
-  const place = () => span(w.emit, `place ${ours.length} packages`, "configure", async () => placeAll(w, ours));
+  const place = () => span(w.emit, `place ${ours.length} packages`, "packages", async () => placeAll(w, ours));
   const lists = first ? await place() : undefined;
+  const inPlace = Date.now();
   if (first) writePolicy(w);
-  await span(w.emit, "preinst scripts", "configure", () => preinsts(w, ours));
+  await span(w.emit, "preinst scripts", "packages", () => preinsts(w, ours));
   w.inside.forget();
-  recordAll(w, lists ?? (await place()));
+  const listed = lists ?? (await place());
+  // Before any script of theirs has run: in the first wave, preinsts run when all is in place, and what they touch is read.
+  const now = first ? inPlace : Date.now();
+  for (const pkg of listed.keys()) w.placedAt.set(pkg.id, now);
+  recordAll(w, listed);
   await unpackByDpkg(w, wave.filter((p) => p.stored.dpkgOnly !== undefined));
-  await span(w.emit, `dpkg --configure (${wave.length})`, "configure", () => runDpkg(w, ["--configure", "--pending"], wave));
+  placed?.();
+  await span(w.emit, `dpkg --configure (${wave.length})`, "packages", async () => void w.calls.push(...(await runDpkg(w, ["--configure", "--pending"], wave))));
   w.inside.forget();
 }
 

@@ -7,6 +7,7 @@ import { openExcludes } from "./excludes.ts";
 import { emptied, findLeftovers, list, shippedPaths } from "./hygiene.ts";
 import { resolveIn } from "./paths.ts";
 import { walk } from "./tree.ts";
+import { verifyPackages, type PlacedAt } from "./verify.ts";
 
 export interface GateOptions {
   readonly sandbox: Sandbox;
@@ -15,30 +16,75 @@ export interface GateOptions {
   readonly excludes: readonly string[];
   /** Paths that steps of scriptlets wrote, changed or removed. */
   readonly made: readonly string[];
+  /** When the packages' files were put in place. */
+  readonly placed: PlacedAt;
+  /** What was found in the tree before some of its paths changed, which are then the only ones to look at again. */
+  readonly before?: { readonly findings: Findings; readonly changed: ReadonlySet<string> };
+}
+
+/** What a look at a whole tree finds, as JSON: whether it matters depends on what steps made. */
+export interface Findings {
+  readonly audit: string;
+  /** Lines of `dpkg --verify`. */
+  readonly verify: readonly string[];
+  readonly nodes: readonly Found[];
+}
+
+interface Found {
+  readonly path: string;
+  readonly gate: string;
+  readonly message: string;
+  readonly hint: string;
 }
 
 /** What is wrong with a finished tree. */
 export async function gates(root: string, o: GateOptions): Promise<UserError[]> {
-  const ask = (...argv: string[]) => inSandbox(o.sandbox, root, { argv: ["dpkg", ...argv], ok: [0, 1] });
-  const [audit, ...verified] = await Promise.all([ask("--audit"), ...halves(packageNames(root)).map((names) => ask("--verify", ...names))]);
   const shipped = shippedPaths(root);
+  const { audit, verify, nodes } = o.before ? await lookAgain(root, { ...o, ...o.before, shipped }) : await findings(root, o, shipped);
+  const made = new Set(o.made);
   return [
-    ...packageGate(root), ...auditGate(audit.stdout + audit.stderr), ...verifyGate(verified.map((v) => v.stdout).join(""), o),
-    ...leftoverGate(root, shipped), ...machineIdGate(root), ...treeGate(root, o, shipped),
+    ...packageGate(root), ...auditGate(audit), ...verifyGate(verify.join("\n"), o), ...leftoverGate(root, shipped), ...machineIdGate(root),
+    ...nodes.filter((f) => !(shipped.has(f.path) || made.has(f.path)) || !byBuild.includes(f.gate)).map((f) => gate(f.gate, f.message, { hint: f.hint })),
   ];
 }
 
-/** dpkg reads every file of every package to verify it: 750 MB take one processor 1.2 s, and two of them half of that. */
-function halves(names: readonly string[]): string[][] {
-  return [0, 1].map((half) => names.filter((_, i) => i % 2 === half)).filter((part) => part.length > 0);
+/** Looks at every path, and at every file of a package that somebody can have touched. */
+export async function findings(root: string, o: Pick<GateOptions, "sandbox" | "epoch" | "placed">, shipped: ReadonlySet<string> = shippedPaths(root)): Promise<Findings> {
+  const { stdout, stderr } = await inSandbox(o.sandbox, root, { argv: ["dpkg", "--audit"], ok: [0, 1] });
+  const nodes: Found[] = [];
+  walk(root, (path, stat) => nodes.push(...lookAt({ root, path, stat, epoch: o.epoch, shipped })));
+  return { audit: stdout + stderr, verify: verifyPackages(root, o.placed), nodes };
 }
 
-function packageNames(root: string): string[] {
-  const paragraphs = readFileSync(resolveIn(root, "/var/lib/dpkg/status"), "utf8").split("\n\n");
-  return paragraphs.flatMap((p) => {
-    const [name, arch] = [/^Package: (.*)$/m.exec(p)?.[1], /^Architecture: (.*)$/m.exec(p)?.[1]];
-    return name === undefined ? [] : [arch === undefined ? name : `${name}:${arch}`];
-  });
+interface Again extends GateOptions {
+  readonly findings: Findings;
+  readonly changed: ReadonlySet<string>;
+  readonly shipped: ReadonlySet<string>;
+}
+
+/** What was found before, brought up to date where paths have changed since. */
+async function lookAgain(root: string, o: Again): Promise<Findings> {
+  const { changed } = o;
+  // Somebody has been at dpkg's own files: nothing that it said holds any more.
+  if ([...changed].some((p) => /^\/var\/lib\/dpkg\/(status|diversions|statoverride|info\/.*)$/.test(p))) return findings(root, o, o.shipped);
+  const kept = o.findings.verify.filter((line) => !changed.has(verifiedPath(line) ?? ""));
+  const nodes = o.findings.nodes.filter((f) => !changed.has(f.path));
+  for (const path of changed) {
+    const stat = lstatSync(root + path, { throwIfNoEntry: false });
+    if (stat) nodes.push(...lookAt({ root, path, stat, epoch: o.epoch, shipped: o.shipped }));
+  }
+  return { audit: o.findings.audit, verify: [...kept, ...verifyAgain(root, o)], nodes: nodes.filter((f) => existsSync(root + f.path) || lstatSync(root + f.path, { throwIfNoEntry: false })) };
+}
+
+/** Files of packages that changed, and that no step answers for, are rare. */
+function verifyAgain(root: string, o: Again): string[] {
+  const made = new Set(o.made);
+  const suspect = new Set([...o.changed].filter((p) => o.shipped.has(p) && !made.has(p) && !lstatSync(root + p, { throwIfNoEntry: false })?.isDirectory()));
+  return suspect.size === 0 ? [] : verifyPackages(root, o.placed).filter((line) => suspect.has(verifiedPath(line) ?? ""));
+}
+
+function verifiedPath(line: string): string | undefined {
+  return /\s(\/.*)$/.exec(line)?.[1];
 }
 
 function gate(name: string, message: string, o: { hint: string; details?: string }): UserError {
@@ -65,7 +111,7 @@ export function verifyGate(output: string, o: Pick<GateOptions, "excludes" | "ma
   const made = new Set(o.made);
   const isMade = (path: string): boolean => path !== "" && (made.has(path) || isMade(path.slice(0, path.lastIndexOf("/"))));
   const unexpected = output.split("\n").filter((line) => {
-    const path = /\s(\/.*)$/.exec(line)?.[1];
+    const path = verifiedPath(line);
     return path !== undefined && !isMade(path) && !excluded(path);
   });
   if (unexpected.length === 0) return [];
@@ -96,38 +142,38 @@ interface Visit {
   readonly stat: Stats;
   readonly epoch: number;
   readonly shipped: ReadonlySet<string>;
-  readonly made: ReadonlySet<string>;
 }
 
-function treeGate(root: string, o: GateOptions, shipped: ReadonlySet<string>): UserError[] {
-  const errors: UserError[] = [];
-  const made = new Set(o.made);
-  walk(root, (path, stat) => {
-    const error = nodeGate(path, stat) ?? timeGate(path, stat, o.epoch) ?? buildGate({ root, path, stat, epoch: o.epoch, shipped, made });
-    if (error) errors.push(error);
-  });
-  return errors;
+function lookAt(v: Visit): Found[] {
+  const found = nodeGate(v.path, v.stat) ?? timeGate(v.path, v.stat, v.epoch) ?? buildGate(v);
+  return found ? [{ path: v.path, ...found }] : [];
 }
 
-function nodeGate(path: string, s: Stats): UserError | undefined {
-  if (s.isCharacterDevice() || s.isBlockDevice()) return gate("device", `\`${path}\` is a device node`, { hint: "devices come from devtmpfs when the device starts" });
-  if (s.isSocket() || s.isFIFO()) return gate("socket", `\`${path}\` is a ${s.isSocket() ? "socket" : "named pipe"} that a process of the build left`, { hint: `debcast why ${path}` });
+type Fault = Omit<Found, "path">;
+
+function nodeGate(path: string, s: Stats): Fault | undefined {
+  if (s.isCharacterDevice() || s.isBlockDevice()) return { gate: "device", message: `\`${path}\` is a device node`, hint: "devices come from devtmpfs when the device starts" };
+  if (s.isSocket() || s.isFIFO()) return { gate: "socket", message: `\`${path}\` is a ${s.isSocket() ? "socket" : "named pipe"} that a process of the build left`, hint: `debcast why ${path}` };
   return undefined;
 }
 
-function timeGate(path: string, s: Stats, epoch: number): UserError | undefined {
+function timeGate(path: string, s: Stats, epoch: number): Fault | undefined {
   if (s.mtimeMs <= epoch * 1000) return undefined;
-  return gate("time", `\`${path}\` is newer than the archive that the image is made of`, { hint: "times are clamped before this check: a mistake in debcast" });
+  return { gate: "time", message: `\`${path}\` is newer than the archive that the image is made of`, hint: "times are clamped before this check: a mistake in debcast" };
 }
 
-/** What neither a package ships nor a step made, and looks as if a build made it. */
-function buildGate(v: Visit): UserError | undefined {
-  if (v.shipped.has(v.path) || v.made.has(v.path)) return undefined;
-  if (/\/(lib)?eatmydata[^/]*$/.test(v.path) && !v.path.startsWith("/var/lib/dpkg/")) return gate("build", `\`${v.path}\` belongs to the build`, { hint: `debcast why ${v.path}` });
+/** Gates that let pass what a package ships or a step made. */
+const byBuild: readonly string[] = ["build", "key"];
+
+/** What looks as if a build made it. */
+function buildGate(v: Visit): Fault | undefined {
+  if (v.shipped.has(v.path)) return undefined;
+  if (/\/(lib)?eatmydata[^/]*$/.test(v.path) && !v.path.startsWith("/var/lib/dpkg/")) return { gate: "build", message: `\`${v.path}\` belongs to the build`, hint: `debcast why ${v.path}` };
   if (!/^\/(etc|var\/lib|root|home)\//.test(v.path) || !v.stat.isFile() || !holdsPrivateKey(v)) return undefined;
-  return gate("key", `\`${v.path}\` holds a private key that was made during the build, so every device would have the same`, {
+  return {
+    gate: "key", message: `\`${v.path}\` holds a private key that was made during the build, so every device would have the same`,
     hint: `in a scriptlet: runLast(({ remove }) => remove(${JSON.stringify(v.path)})), and a unit that makes it when a device starts; or write a key of your own with a step`,
-  });
+  };
 }
 
 /** Keys are small, and begin with what they are. */

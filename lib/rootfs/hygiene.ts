@@ -1,6 +1,6 @@
 // Nothing of the build stays in the image: what a build leaves is removed here, and the gates prove that it is gone. Paths are
 // looked up as the image sees them, so that a link in it leads nobody to files of this machine.
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { resolveIn } from "./paths.ts";
 
@@ -34,6 +34,8 @@ export const leftovers: readonly { readonly dir: string; readonly name: RegExp; 
 export async function clean(root: string, o: { epoch: number }): Promise<void> {
   const shipped = shippedPaths(root);
   for (const dir of emptied) empty(root, dir, shipped);
+  // Whatever came and went there, and wherever it was made.
+  for (const dir of emptied) if (existsSync(resolveIn(root, dir))) utimesSync(resolveIn(root, dir), o.epoch, o.epoch);
   for (const { path } of findLeftovers(root)) rmSync(resolveIn(root, path, "keep"), { recursive: true, force: true });
   removeDanglingHashes(root);
   removeLogs(root, "/var/log", shipped);

@@ -18,17 +18,38 @@ export interface Ids {
   readonly ledger: ReadonlyMap<string, number>;
 }
 
+/** What a tree's names had for ids, and what the ledger makes of them: as JSON, `[name, id]` each. */
+export interface Settled {
+  readonly users: readonly (readonly [string, number, number])[];
+  readonly groups: readonly (readonly [string, number, number])[];
+}
+
+/** The ledger with the names of a tree in it. */
+export function withNames(ledger: Ledger, s: Settled): Ledger {
+  const table = (rows: Settled["users"]) => new Map(rows.map(([name, natural]) => [name, natural]));
+  return { users: assign(table(s.users), ledger.users).ledger, groups: assign(table(s.groups), ledger.groups).ledger };
+}
+
+/** Whether the ledger gives the names of a tree the ids that they have there. */
+export function agrees(ledger: Ledger, s: Settled): boolean {
+  const after = withNames(ledger, s);
+  const same = (rows: Settled["users"], ids: ReadonlyMap<string, number>) => rows.every(([name, natural, id]) => (isHandedOut(natural) ? ids.get(name) : natural) === id);
+  return same(s.users, after.users) && same(s.groups, after.groups);
+}
+
 /** Gives every name the id of the ledger; names that it lacks enter it with the id they have, or the next one free. */
-export async function applyLedger(root: string, ledger: Ledger, sandbox: Sandbox): Promise<Ledger> {
-  const users = assign(readIds(root, "passwd"), ledger.users);
-  const groups = assign(readIds(root, "group"), ledger.groups);
+export async function applyLedger(root: string, ledger: Ledger, sandbox: Sandbox): Promise<{ ledger: Ledger; settled: Settled }> {
+  const [naturalUsers, naturalGroups] = [readIds(root, "passwd"), readIds(root, "group")];
+  const users = assign(naturalUsers, ledger.users);
+  const groups = assign(naturalGroups, ledger.groups);
+  const rows = (natural: ReadonlyMap<string, number>, ids: Ids) => [...natural].map(([name, id]) => [name, id, isHandedOut(id) ? ids.ledger.get(name)! : id] as const);
   if (users.moves.size > 0 || groups.moves.size > 0) {
     // The files first: a build that fails between is thrown away, so there is no half-moved tree to come back to.
     await moveFiles(root, { users, groups, sandbox });
     rewriteRows(root, "/etc/passwd", (f) => f.with(2, moved(f[2]!, users)).with(3, moved(f[3]!, groups)));
     rewriteRows(root, "/etc/group", (f) => f.with(2, moved(f[2]!, groups)));
   }
-  return { users: users.ledger, groups: groups.ledger };
+  return { ledger: { users: users.ledger, groups: groups.ledger }, settled: { users: rows(naturalUsers, users), groups: rows(naturalGroups, groups) } };
 }
 
 /** The ledger with ids that the conf itself gives; whoever had one of them before gets another. */

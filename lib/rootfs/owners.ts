@@ -36,6 +36,20 @@ export function openOwners(): Owners {
   };
 }
 
+/** Makes known whose files those of installed packages are: what dpkg has settled before is settled the same way again. */
+export function recall(owners: Owners, pkgs: readonly Package[]): void {
+  for (const pkg of pkgs) {
+    for (const e of pkg.stored.entries) {
+      if (e.type === "directory") continue;
+      const others = owners.of(e.path).filter((o) => o.name !== pkg.name);
+      if (others.some((o) => replaces(o, pkg) && !replaces(pkg, o))) continue;
+      for (const o of others) if (replaces(pkg, o)) owners.lose(e.path, o);
+      owners.claim(e.path, pkg);
+    }
+  }
+  owners.takeLost();
+}
+
 /**
  * Whose file `path` is to be, if not only `pkg` has it: `ours` (it may be written), `theirs` (it is left alone and not listed),
  * `shared` (the same file of the same package for another architecture). All else is an error.

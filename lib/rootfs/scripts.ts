@@ -5,6 +5,7 @@ import { UserError, type Where } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { anyStatus, lastLines } from "../run.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
+import { deferrable, type Call } from "./deferred.ts";
 import type { Package } from "./package.ts";
 
 export interface ScriptContext {
@@ -19,16 +20,30 @@ export interface ScriptContext {
 }
 
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
-// What comes first in PATH for maintainer scripts, in the sandbox's own /dev/shm, so that nothing of it is in the image:
-// an update-initramfs that does nothing. INITRD=No would do that too, but then the links to the initrd are not made.
+// What comes first in PATH for maintainer scripts, in the sandbox's own /dev/shm, so that nothing of it is in the image: an
+// update-initramfs that does nothing, and programs that only note that they were called (deferred.ts). INITRD=No would keep the
+// initramfs away too, but then the links to it are not made. Programs that the image lacks must not seem to be there.
 // One pipe for both outputs: through two, an error may overtake what was said before it.
 const shims = `
 exec 2>&1
-mkdir -p /dev/shm/.debcast
-printf '%s\\n' '#!/bin/sh' 'case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac' >/dev/shm/.debcast/update-initramfs
-chmod 755 /dev/shm/.debcast/update-initramfs
-/dev/shm/.debcast/update-initramfs
-PATH=/dev/shm/.debcast:$PATH
+bin=/dev/shm/.debcast
+mkdir -p $bin
+cat >$bin/update-initramfs <<'END'
+#!/bin/sh
+case "$*" in *--version*) echo "initramfs-tools (later)" ;; esac
+END
+for program in ${deferrable.join(" ")}; do
+  command -v $program >/dev/null || continue
+  cat >$bin/$program <<'END'
+#!/bin/sh
+case "$*" in *[!A-Za-z0-9\\ ./_+:=-]*|*--version*|*--help*) PATH=\${PATH#*:} exec "\${0##*/}" "$@" ;; esac
+{ printf '%s' "\${DPKG_MAINTSCRIPT_PACKAGE:--}"; printf '\\t%s' "\${0##*/}" "$@"; printf '\\t;\\n'; } >>/dev/shm/.debcast/.later
+echo "\${0##*/} $*: later"
+END
+done
+chmod 755 $bin/*
+$bin/update-initramfs
+PATH=$bin:$PATH
 `;
 
 // One shell for all of a wave, as dpkg does it: from tmp.ci, where debconf finds the templates, in `/`, with no input.
@@ -64,18 +79,26 @@ export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Packag
   throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name), where: c.whereOf?.(failed.pkg.name) });
 }
 
-/** Runs the image's dpkg. `wave` is what it is at, for the errors. */
-export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<void> {
-  const sections = splitter(c, sectionOf);
+/** Runs the image's dpkg, and returns what its scripts left for later. `wave` is what it is at, for the errors. */
+export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<Call[]> {
+  const mark = `debcast-${randomBytes(8).toString("hex")}`;
+  const calls: Call[] = [];
+  const sections = splitter(c, (line) => {
+    if (!line.startsWith(`${mark} `)) return sectionOf(line);
+    const [pkg, ...argv] = line.slice(mark.length + 1).split("\t");
+    calls.push({ pkg: pkg!, argv: argv.slice(0, -1) });
+    return { name: "dpkg", silent: true };
+  });
   const r = await inSandbox(c.sandbox, c.root, {
     // A configuration file that a scriptlet has put there before is kept.
-    argv: ["/bin/sh", "-euc", `${shims} exec dpkg --force-confold "$@"`, "dpkg", ...args],
+    argv: ["/bin/sh", "-euc", `${shims} mark=$1; shift; dpkg --force-confold "$@"; [ ! -e $bin/.later ] || sed "s/^/$mark /" $bin/.later`, "dpkg", mark, ...args],
     env: environment,
     onOutput: sections.add,
     ok: anyStatus,
   });
   sections.end();
   if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
+  return calls;
 }
 
 /** Answers debconf's questions beforehand. */
@@ -86,6 +109,7 @@ export async function setSelections(c: ScriptContext, lines: readonly string[]):
 }
 
 function sectionOf(line: string): { name: string } | undefined {
+  if (line.startsWith("Errors were encountered while processing:")) return { name: "dpkg" };
   const m = /^(?:Setting up|Processing triggers for|Unpacking) (\S+?)(?::\S+)? \(/.exec(line);
   return m ? { name: m[1]! } : undefined;
 }

@@ -1,9 +1,8 @@
 // What depends on the whole tree is made once, after the scriptlets: so what they put into sysusers.d, modprobe.d or
-// initramfs-tools takes effect. Packages have run their own triggers before; here only what scriptlets added is brought up.
+// initramfs-tools takes effect. Packages have run their own triggers before; here only what scriptlets changed is brought up.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { span, type Emit } from "../events.ts";
-import type { Made } from "../made.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import { resolveIn } from "./paths.ts";
 import { clampMtimes } from "./tree.ts";
@@ -12,8 +11,12 @@ export interface SettleOptions {
   readonly root: string;
   readonly sandbox: Sandbox;
   readonly epoch: number;
-  /** What scriptlets made so far. */
-  readonly made: readonly Made[];
+  /** Paths that scriptlets changed. */
+  readonly changed: ReadonlySet<string>;
+  /** Programs that are run later anyway, because packages asked for it. */
+  readonly later: ReadonlySet<string>;
+  /** Whether commands of scriptlets may have changed others as well. */
+  readonly more: boolean;
   readonly emit: Emit;
   readonly log: (name: string, text: string) => void;
 }
@@ -24,7 +27,7 @@ interface Settler {
   commands(o: SettleOptions): readonly (readonly string[])[];
 }
 
-/** In this order: ids before files that belong to them, modules before the initramfs that holds them. */
+/** In this order: ids before files that belong to them. The initramfs is made when all of this is in place. */
 const settlers: readonly Settler[] = [
   { name: "sysusers", commands: (o) => named(o, "/usr/bin/systemd-sysusers", [], /^\/(etc|usr\/lib)\/sysusers\.d\/.*\.conf$/) },
   { name: "tmpfiles", commands: (o) => named(o, "/usr/bin/systemd-tmpfiles", ["--create"], /^\/(etc|usr\/lib)\/tmpfiles\.d\/.*\.conf$/) },
@@ -32,22 +35,26 @@ const settlers: readonly Settler[] = [
   { name: "catalog", commands: (o) => whole(o, "/usr/bin/journalctl", ["--update-catalog"], /^\/usr\/lib\/systemd\/catalog\//) },
   { name: "fonts", commands: (o) => whole(o, "/usr/bin/fc-cache", ["--system-only", "--force"], /^\/usr\/(local\/)?share\/fonts\/|^\/etc\/fonts\//) },
   { name: "depmod", commands: (o) => (touched(o, /^\/(usr\/)?lib\/modules\/|^\/(etc|usr\/lib)\/depmod\.d\//) ? kernels(o.root).map((k) => ["/usr/sbin/depmod", k]) : []) },
-  { name: "ldconfig", commands: () => [["/usr/sbin/ldconfig"]] },
-  { name: "initramfs", commands: (o) => (has(o, "/usr/sbin/update-initramfs") ? kernels(o.root).map((k) => ["/usr/sbin/update-initramfs", "-c", "-k", k]) : []) },
+  { name: "ldconfig", commands: (o) => (touched(o, /^(\/usr)?\/lib|^\/usr\/local\/lib|^\/opt\/|\.so\b|^\/etc\/ld\.so\.conf/) || o.more ? [["/usr/sbin/ldconfig"]] : []) },
 ];
 
 export async function settle(o: SettleOptions): Promise<void> {
   for (const s of settlers) {
-    const commands = s.commands(o);
+    const commands = s.commands(o).filter((argv) => !o.later.has(argv[0]!.slice(argv[0]!.lastIndexOf("/") + 1)));
     if (commands.length === 0) continue;
-    // Font caches and initramfs keep the times of what they are made from.
-    if (s.name === "fonts" || s.name === "initramfs") await clampMtimes(o.root, o.epoch);
+    // Font caches keep the times of what they are made from.
+    if (s.name === "fonts") await clampMtimes(o.root, o.epoch);
     await span(o.emit, s.name, "settle", async () => {
       for (const argv of commands) {
         await inSandbox(o.sandbox, o.root, { argv, onOutput: (text) => o.log(s.name, text), what: `settling ${s.name}` });
       }
     });
   }
+}
+
+/** Kernels to make an initramfs for: none where nothing makes one. */
+export function initramfsKernels(root: string): string[] {
+  return existsSync(resolveIn(root, "/usr/sbin/update-initramfs")) ? kernels(root) : [];
 }
 
 /** Versions that have modules and an image to boot. */
@@ -59,8 +66,8 @@ export function kernels(root: string): string[] {
 
 /** The program with just the files that scriptlets made. */
 function named(o: SettleOptions, program: string, args: readonly string[], files: RegExp): string[][] {
-  const paths = o.made.map((m) => m.path).filter((p) => files.test(p) && existsSync(resolveIn(o.root, p)));
-  return paths.length > 0 && has(o, program) ? [[program, ...args, ...new Set(paths)]] : [];
+  const paths = [...o.changed].filter((p) => files.test(p) && existsSync(resolveIn(o.root, p))).sort();
+  return paths.length > 0 && has(o, program) ? [[program, ...args, ...paths]] : [];
 }
 
 function whole(o: SettleOptions, program: string, args: readonly string[], files: RegExp): string[][] {
@@ -68,7 +75,7 @@ function whole(o: SettleOptions, program: string, args: readonly string[], files
 }
 
 function touched(o: SettleOptions, files: RegExp): boolean {
-  return o.made.some((m) => files.test(m.path));
+  return [...o.changed].some((p) => files.test(p));
 }
 
 function has(o: SettleOptions, program: string): boolean {

@@ -34,20 +34,34 @@ export interface RunOptions {
   readonly around?: (scriptlet: PlannedScriptlet, work: () => Promise<void>) => Promise<void>;
 }
 
-/** Runs one phase of every scriptlet, in the order of the plan; returns which step made, changed or removed which path. */
-export async function runScriptlets(o: RunOptions): Promise<Made[]> {
-  const made: Made[] = [];
-  const around = o.around ?? ((_, work) => work());
-  for (const s of o.plan.scriptlets) {
-    if (s[o.phase].length === 0) continue;
-    await span(o.emit, `${s.name} ${o.phase}`, "scriptlets", () => around(s, () => runScriptlet(s, o, made)));
-  }
-  return made;
+/** What came of a scriptlet's functions. */
+export interface Ran {
+  /** Which step made, changed or removed which path. */
+  readonly made: readonly Made[];
+  /** Whether programs ran in the image: they may change what no list of files shows. */
+  readonly programs: boolean;
+  /** Whether it looked at something outside of the image and its own sources: the host, or the network. */
+  readonly outside: boolean;
+  /** What `planned(name)` answered. */
+  readonly planned: Readonly<Record<string, boolean>>;
 }
 
-async function runScriptlet(s: PlannedScriptlet, o: RunOptions, made: Made[]): Promise<void> {
+/** Runs one phase of these scriptlets, in their order. */
+export async function runScriptlets(scriptlets: readonly PlannedScriptlet[], o: RunOptions): Promise<Ran> {
+  const ran = { made: [] as Made[], programs: false, outside: false, planned: {} as Record<string, boolean> };
+  const around = o.around ?? ((_, work) => work());
+  for (const s of scriptlets) {
+    if (s[o.phase].length === 0) continue;
+    await span(o.emit, `${s.name} ${o.phase}`, "scriptlets", () => around(s, () => runScriptlet(s, o, ran)));
+  }
+  return ran;
+}
+
+type Running = { -readonly [K in keyof Ran]: Ran[K] } & { made: Made[]; planned: Record<string, boolean> };
+
+async function runScriptlet(s: PlannedScriptlet, o: RunOptions, ran: Running): Promise<void> {
   const queue = new Queue();
-  const steps = makeSteps({ s, o, queue, made });
+  const steps = makeSteps({ s, o, queue, ran, made: ran.made });
   try {
     for (const fn of s[o.phase]) await fn(steps as never);
     await queue.finished();
@@ -101,6 +115,7 @@ interface Making {
   readonly s: PlannedScriptlet;
   readonly o: RunOptions;
   readonly queue: Queue;
+  readonly ran: Running;
   readonly made: Made[];
 }
 
@@ -153,6 +168,7 @@ function fileSteps(m: Making) {
     overlay: step(m, "overlay", (where, dir = "overlay") => record(m, "overlay", where, files.copyIn(root, inFolder(m, dir), "/"))),
     remove: step(m, "remove", (where, ...globs: string[]) => record(m, "remove", where, files.removePaths(root, globs.map(mustBePath)))),
     unpack: step(m, "unpack", async (where, what: unknown, to: string) => {
+      m.ran.programs = true;
       await unpackTar(m, sourceOf(m, what), mustBePath(to));
       record(m, "unpack", where, [to]);
     }),
@@ -177,8 +193,15 @@ function systemSteps(m: Making) {
       const secret = secretName(password);
       ensureUser(root, { ...rest, name, ...(secret !== undefined && { passwordHash: m.o.secrets.get(secret).trim() }) }, m.o.epoch);
     }),
-    inImage: shell(m, "inImage", (c) => runInImage(sandbox, root, c)),
-    onHost: shell(m, "onHost", (c) => runOnHost(existsSync(m.s.folder) ? m.s.folder : dirname(m.s.file), c)),
+    inImage: shell(m, "inImage", (c) => {
+      m.ran.programs = true;
+      m.ran.outside ||= c.options.network === true;
+      return runInImage(sandbox, root, c);
+    }),
+    onHost: shell(m, "onHost", (c) => {
+      m.ran.outside = true;
+      return runOnHost(existsSync(m.s.folder) ? m.s.folder : dirname(m.s.file), c);
+    }),
   };
 }
 
@@ -188,7 +211,7 @@ function queries(m: Making) {
     read: step(m, "read", (_, path: string) => files.readText(root, mustBePath(path))),
     exists: step(m, "exists", (_, path: string) => existsSync(resolveIn(root, mustBePath(path)))),
     glob: step(m, "glob", (_, ...globs: string[]) => globs.flatMap((g) => globIn(root, mustBePath(g)))),
-    planned: (name: string) => plan.scriptlets.some((s) => s.name === name),
+    planned: (name: string) => (m.ran.planned[name] = plan.scriptlets.some((s) => s.name === name)),
     image: root,
     here: m.s.folder,
   };

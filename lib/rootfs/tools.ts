@@ -4,7 +4,7 @@
 // KEY is of the .debs, MAP says whose ids the files carry. A tree is valid if the fingerprint beside it, written last, is that of
 // the tree now: every path's inode, size, mode and ctime, so that whatever was touched since is made again.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Emit } from "../events.ts";
 import type { Lock } from "../lock.ts";
@@ -75,6 +75,14 @@ function isDocumentation(path: string): boolean {
 function isWhole(tools: string): boolean {
   if (!existsSync(printFile(tools)) || !existsSync(tools)) return false;
   return readFileSync(printFile(tools), "utf8") === fingerprint(tools);
+}
+
+/** Trees below `dir` that are not what they were when they were made; they are taken out of use. */
+export function toolsTouched(dir: string): string[] {
+  const states = existsSync(dir) ? readdirSync(dir).filter((f) => f.endsWith(".state")) : [];
+  const touched = states.map((f) => join(dir, f.slice(0, -".state".length))).filter((tools) => !isWhole(tools));
+  for (const tools of touched) rmSync(printFile(tools));
+  return touched;
 }
 
 function printFile(tools: string): string {

@@ -1,5 +1,5 @@
 // Whole trees: walked, measured, removed, copied, and their times clamped.
-import { lstatSync, lutimesSync, readFileSync, readdirSync, type Stats } from "node:fs";
+import { lstatSync, lutimesSync, readFileSync, readdirSync, renameSync, type Stats } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { run } from "../run.ts";
@@ -52,6 +52,17 @@ function mountsBelow(dir: string): string[] {
 /** A copy with owners, modes, times, links and attributes. */
 export async function copyTree(from: string, to: string): Promise<void> {
   await run(["cp", "-a", "--reflink=auto", "--", from, to], { what: `could not copy \`${from}\`` });
+}
+
+/** To a place that may be on another file system. */
+export async function moveTree(from: string, to: string): Promise<void> {
+  try {
+    renameSync(from, to);
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== "EXDEV") throw e;
+    await copyTree(from, to);
+    await removeTree(from);
+  }
 }
 
 /** No time in the tree after `epoch` (seconds), the root's own included. Links have times as well. */

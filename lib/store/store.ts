@@ -10,7 +10,7 @@ import { UserError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { readContainer, type Container, type Member } from "./ar.ts";
 import { controlLimit, readControl, type Control, type ControlFile } from "./controltar.ts";
-import { decompressInOrder, defaultLimit, faultError, limitFor, type Job, type JobFault } from "./decompress.ts";
+import { decompressInOrder, defaultLimit, faultError, limitFor, xzOf, type Job, type JobFault } from "./decompress.ts";
 import { scanTar, type Entry } from "./tarscan.ts";
 import { xzSize } from "./xzindex.ts";
 
@@ -61,6 +61,8 @@ const format = 1;
 export interface Store {
   /** Settles as soon as this package is there. */
   get(sha256: string): Promise<StoredDeb>;
+  /** From now on the xz of this tools tree decompresses. */
+  useTools(tools: string): Promise<void>;
   /** Begins nothing more, and waits until nothing writes any more. */
   close(): Promise<void>;
 }
@@ -76,11 +78,15 @@ export function openStore(o: StoreOptions): Store {
   }
   report(o, promises);
   const chunks = cutIntoChunks(incoming);
+  let xz = "xz";
   const lanes = Array.from({ length: o.jobs ?? availableParallelism() }, async () => {
-    for (let c; (c = chunks.shift()); ) await runChunk(o.dir, c);
+    for (let c; (c = chunks.shift()); ) await runChunk({ dir: o.dir, xz }, c);
   });
   return {
     get: (sha256) => promises.get(sha256) ?? Promise.reject(new Error(`${sha256} was not given to the store`)),
+    useTools: async (tools) => {
+      if (chunks.length > 0) xz = (await xzOf(tools)) ?? xz;
+    },
     close: async () => {
       for (const deb of chunks.splice(0).flat()) deb.reject(new Error("the store was closed"));
       await Promise.all(lanes);
@@ -148,12 +154,13 @@ function cutIntoChunks(incoming: readonly Incoming[]): Incoming[][] {
   return chunks;
 }
 
-async function runChunk(dir: string, lane: readonly Incoming[]): Promise<void> {
+async function runChunk(o: { dir: string; xz: string }, lane: readonly Incoming[]): Promise<void> {
+  const { dir } = o;
   const work: { deb: Incoming; job: Job; control: boolean }[] = [];
   for (const deb of lane) {
     try {
-      const control = jobFor(deb, deb.container.control, controlLimit, `${deb.sha256}.control.part`);
-      const data = jobFor(deb, deb.container.data, deb.limit, `${deb.sha256}.tar.part`);
+      const control = jobFor(deb, deb.container.control, controlLimit, partOf(deb.sha256, "control"));
+      const data = jobFor(deb, deb.container.data, deb.limit, partOf(deb.sha256, "tar"));
       work.push({ deb, control: true, job: control }, { deb, control: false, job: data });
     } catch (e) {
       deb.reject(e);
@@ -162,7 +169,7 @@ async function runChunk(dir: string, lane: readonly Incoming[]): Promise<void> {
   const byJob = new Map(work.map((w) => [w.job, w]));
   const faults = new Map<Incoming, JobFault>();
   try {
-    await decompressInOrder(dir, work.map((w) => w.job), (job, fault) => {
+    await decompressInOrder(o, work.map((w) => w.job), (job, fault) => {
       const { deb, control } = byJob.get(job)!;
       if (fault && !faults.has(deb)) {
         faults.set(deb, fault);
@@ -193,11 +200,11 @@ function jobFor(deb: Incoming, member: Member, limit: number, to: string): Job {
 async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
   const base = join(dir, deb.sha256);
   try {
-    const control = await readControl(readFileSync(`${base}.control.part`), deb.label);
-    const fd = openSync(`${base}.tar.part`, "r");
+    const control = await readControl(readFileSync(partOf(base, "control")), deb.label);
+    const fd = openSync(partOf(base, "tar"), "r");
     try {
       const scanned = scanTar(fd, deb.label);
-      renameSync(`${base}.tar.part`, `${base}.tar`);
+      renameSync(partOf(base, "tar"), `${base}.tar`);
       writeIndex(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
       return { ...identity(dir, deb), ...scanned, control };
     } finally {
@@ -208,8 +215,13 @@ async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
   }
 }
 
+/** Of this process: several may fill one store. */
+function partOf(base: string, what: "control" | "tar" | "json"): string {
+  return `${base}.${process.pid}.${what}.part`;
+}
+
 function removeParts(base: string): void {
-  for (const part of ["control", "tar"]) rmSync(`${base}.${part}.part`, { force: true });
+  for (const what of ["control", "tar"] as const) rmSync(partOf(base, what), { force: true });
 }
 
 function identity(dir: string, deb: DebFile): Pick<StoredDeb, "sha256" | "label" | "deb" | "tar"> {
@@ -235,8 +247,8 @@ function writeIndex(base: string, o: { entries: Entry[]; dpkgOnly?: string; cont
     ...(o.dpkgOnly !== undefined && { dpkgOnly: o.dpkgOnly }),
     entries: o.entries,
   };
-  writeFileSync(`${base}.json.part`, JSON.stringify(index));
-  renameSync(`${base}.json.part`, `${base}.json`);
+  writeFileSync(partOf(base, "json"), JSON.stringify(index));
+  renameSync(partOf(base, "json"), `${base}.json`);
 }
 
 function readStored(dir: string, deb: DebFile): StoredDeb | undefined {

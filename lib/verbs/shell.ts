@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
-import { failedTree } from "../build.ts";
+import { failedTree } from "../output/image.ts";
 import { prepare } from "../prepare.ts";
 import { throwAway } from "../rootfs/throwaway.ts";
 import { inSandbox } from "../sandbox.ts";
@@ -18,12 +18,14 @@ export const verb: Verb = {
   run: async (c: Context): Promise<Outcome> => {
     const p = await prepare(c);
     const image = join(c.project.imageDir, p.conf.name);
-    const tree = c.options.failed ? failedTree(join(c.project.imageDir, `.${p.conf.name}.new`)) : image;
+    const tree = c.options.failed ? failedTree(image) : image;
     if (!existsSync(tree)) throw missing(c, p.conf.name);
     const sandbox = await openSandbox(c, p);
     const work = join(c.project.imageDir, `.${p.conf.name}.shell`);
     mkdirSync(c.project.imageDir, { recursive: true });
-    const code = await throwAway(tree, work, async (copy) => {
+    const stack = join(tree, "stack.json");
+    const trees = c.options.failed && existsSync(stack) ? (JSON.parse(readFileSync(stack, "utf8")) as string[]) : [tree];
+    const code = await throwAway(trees, work, async (copy) => {
       const argv = c.rest.length > 0 ? c.rest : ["/bin/sh", "-c", "exec \"$(command -v bash || command -v sh)\" -l"];
       return (await inSandbox(sandbox, copy, { argv, interactive: true, network: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: anyStatus })).code;
     });

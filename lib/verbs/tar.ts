@@ -3,6 +3,7 @@ import { join, relative, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
+import { imageFiles, isHalfChanged } from "../output/image.ts";
 import { compressorFor, packTar } from "../output/tar.ts";
 import { prepare } from "../prepare.ts";
 import { openSandbox } from "../tools.ts";
@@ -20,6 +21,7 @@ export const verb: Verb = {
     const file = c.options.output === undefined ? join(c.project.outDir, `${p.conf.name}.tar.zst`) : resolve(c.options.output as string);
     const image = join(c.project.imageDir, p.conf.name);
     if (!existsSync(image)) throw new UserError("tar.no-image", `\`${p.conf.name}\` has not been built`, { hint: `debcast image` });
+    if (isHalfChanged(imageFiles(c.project, p.conf.name))) throw new UserError("tar.not-whole", `\`${p.conf.name}\` is not whole: a build was ended while it brought the image up to date`, { hint: `debcast image` });
     const sandbox = await openSandbox(c, p);
     const bytes = await stage(c.emit, "tar", () => packTar({ image, file, sandbox, epoch: p.epoch }), formatBytes);
     return { text: `${relative(process.cwd(), file)}: ${formatBytes(bytes)}`, data: { file, bytes } };

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { failedTree, install, openWorks, runAll, type Works } from "../build.ts";
+import { install, runAll } from "../build.ts";
+import { openWorks, type Works } from "../build/works.ts";
 import { UserError, nearest } from "../errors.ts";
 import { findScriptlets } from "../plan/catalogue.ts";
 import { changesIn, photograph, type Photograph, type TreeChanges } from "../rootfs/photograph.ts";
@@ -15,6 +16,7 @@ export const verb: Verb = {
   summary: "build minbase and one scriptlet with its needs, list what its run() changed, open a shell",
   args: [1, 1],
   namespaces: true,
+  exclusive: true,
   run: async (c: Context): Promise<Outcome> => {
     const [name] = c.args as [string];
     mustBeScriptlet(c, name);
@@ -22,19 +24,19 @@ export const verb: Verb = {
     const root = join(c.project.imageDir, `.try-${name}.new`);
     let before: Photograph | undefined;
     let changes: TreeChanges | undefined;
-    const w = await openWorks(c, p, root, async (s, work) => {
-      if (s.name === name) before = photograph(root);
+    const w = await openWorks(c, p, { plain: root, again: name, around: async (s, tree, work) => {
+      if (s.name === name) before = photograph(tree);
       await work();
-      if (before && s.name === name) changes = changesIn(before, photograph(root));
-    });
+      if (before && s.name === name) changes = changesIn(before, photograph(tree));
+    } });
     try {
       await install(w);
       await runAll(w);
-      await openShell(c, w);
+      await w.chain.look((tree) => openShell(c, w, tree));
     } finally {
-      await w.store.close();
+      await Promise.allSettled(w.beside);
+      await w.close();
       await removeTree(root);
-      await removeTree(failedTree(root));
     }
     return { text: describe(name, changes), data: { scriptlet: name, changes: changes ?? null } };
   },
@@ -47,11 +49,11 @@ function mustBeScriptlet(c: Context, name: string): void {
   throw new UserError("try.unknown", `there is no scriptlet \`${name}\``, { hint: near ? `did you mean \`debcast try ${near}\`?` : `a scriptlet is a file base/${name}.ts` });
 }
 
-async function openShell(c: Context, w: Works): Promise<void> {
+async function openShell(c: Context, w: Works, tree: string): Promise<void> {
   if (c.json || !process.stdin.isTTY) return;
   c.emit({ type: "note", text: "a shell in the tree; it is gone when you leave" });
   const argv = ["/bin/sh", "-c", "exec \"$(command -v bash || command -v sh)\" -l"];
-  await inSandbox(w.sandbox, w.root, { argv, interactive: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: anyStatus });
+  await inSandbox(await w.sandbox(), tree, { argv, interactive: true, eatmydata: false, env: { TERM: process.env.TERM ?? "dumb" }, ok: anyStatus });
 }
 
 function describe(name: string, changes: TreeChanges | undefined): string {

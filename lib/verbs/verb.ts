@@ -51,5 +51,9 @@ export interface Verb {
   readonly args?: readonly [number, number];
   /** Whether it works on trees with owners of their own, and so inside of namespaces. */
   readonly namespaces?: boolean;
+  /** Whether two of them in one project must not run at the same time. */
+  readonly exclusive?: boolean;
+  /** Tried before any of that: an outcome, if there is nothing to do. */
+  early?(c: Context): Promise<Outcome | undefined>;
   run(c: Context): Promise<Outcome>;
 }

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { readRebuild } from "../build/rebuild.ts";
 import { parseRelations, satisfies } from "../deb/dependency.ts";
-import { UserError, nearest, type Where } from "../errors.ts";
-import { formatWhere } from "../format.ts";
+import { UserError, exitStatus, nearest, type Where } from "../errors.ts";
+import { formatTime, formatWhere } from "../format.ts";
 import type { Lock, LockedDeb } from "../lock.ts";
 import { load, lockFileOf } from "../prepare.ts";
 import { epochOf, readLock } from "../lock.ts";
@@ -14,11 +15,14 @@ import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
   name: "why",
-  usage: "why PKG|PATH",
-  summary: "which scriptlet and line, or which package, put something into the image",
-  args: [1, 1],
+  usage: "why PKG|PATH|--rebuild",
+  summary: "which scriptlet and line, or which package, put something into the image; why the last build did what it did",
+  args: [0, 1],
+  options: { rebuild: { type: "boolean", help: "what the last build made again, and why" } },
   run: async (c: Context): Promise<Outcome> => {
-    const [what] = c.args as [string];
+    const [what] = c.args;
+    if (c.options.rebuild) return whyRebuilt(c);
+    if (what === undefined) throw new UserError("usage", "`debcast why` wants a package or a path", { hint: "debcast why bluez\ndebcast why /etc/hostname\ndebcast why --rebuild", exit: exitStatus.usage });
     const { plan, conf } = await load(c);
     const lock = readLock(lockFileOf(conf));
     const ours = (await localDebs({ project: c.project, plan, epoch: lock ? epochOf(lock) : 0 })).map((l) => l.info);
@@ -26,6 +30,19 @@ export const verb: Verb = {
     return { text: reasons.map((r) => r.text).join("\n"), data: reasons };
   },
 };
+
+/** A line per link of the last build. */
+function whyRebuilt(c: Context): Outcome {
+  const name = basename(c.conf, ".ts");
+  const links = readRebuild(c.project, name);
+  if (!links) throw new UserError("why.no-build", `\`${name}\` has not been built`, { hint: "debcast image" });
+  const width = Math.max(...links.map((l) => l.link.length));
+  const rows = links.map((l) => {
+    const why = l.reused ? "reused" : l.changed.length > 0 ? l.changed.join(", ") : l.follows ? `what it stands on changed: ${l.follows}` : "it was not there any more";
+    return `${l.link.padEnd(width)}  ${formatTime(l.ms).padStart(7)}  ${why}`;
+  });
+  return { text: rows.join("\n"), data: links };
+}
 
 interface Planned {
   readonly plan: Plan;

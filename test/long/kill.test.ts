@@ -24,9 +24,9 @@ beforeAll(async () => {
   mkdirSync(parent, { recursive: true });
   const keys = Object.fromEntries(readdirSync(join(engineRoot, "conf/keys")).map((f) => [`conf/keys/${f}`, readFileSync(join(engineRoot, "conf/keys", f), "utf8")]));
   dir = project({ ...shippedConf("base"), ...keys }, { parent }).dir;
-  await wholeBuild();
-  const start = performance.now();
   reference.hash = await wholeBuild();
+  const start = performance.now();
+  await debcastOk(["image", "-C", dir, "--no-cache"]);
   reference.ms = performance.now() - start;
 });
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
@@ -43,7 +43,7 @@ test.for(["SIGKILL", "SIGINT"] as const)(`%s to the whole process group at ${tim
   for (let i = 1; i <= times; i++) {
     const after = Math.round(random() * reference.ms);
     moments.push(after);
-    const r = await killAt({ argv: [process.execPath, command, "image", "-C", dir], dir, env: { DEBCAST_DOWNLOADS: sharedDownloads }, after, signal });
+    const r = await killAt({ argv: [process.execPath, command, "image", "-C", dir, "--no-cache"], dir, env: { DEBCAST_DOWNLOADS: sharedDownloads }, after, signal });
     expect(r.left, `after ${signal} at ${after} ms`).toEqual([]);
     if (signal === "SIGINT" && !r.finished) expect(r.status).toBe(130);
     if (i % wholeEvery === 0) expect(await wholeBuild(), `after ${signal} at ${moments.slice(-wholeEvery).join(", ")} ms`).toBe(reference.hash);

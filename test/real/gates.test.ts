@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => small?.[Symbol.dispose]());
 
 const found = async (made: readonly string[] = []) => {
-  const errors = await gates(small.root, { sandbox: small.sandbox, epoch: small.sandbox.epoch, excludes: [], made });
+  const errors = await gates(small.root, { sandbox: small.sandbox, epoch: small.sandbox.epoch, excludes: [], made, placed: new Map() });
   return errors.map((e) => [`${e.code}: ${e.message}`, ...(e.details ? [e.details] : []), `hint: ${e.hint}`].join("\n")).sort().join("\n\n");
 };
 const at = (path: string) => join(small.root, path);

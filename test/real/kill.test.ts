@@ -10,14 +10,14 @@ const runs = skipUnless(isRoot, "needs root: the processes of another user's san
 const p = project({ "conf/small.ts": smallConf() });
 let whole = 0;
 
-const kill = (o: Pick<KillOptions, "after" | "signal">, argv: readonly string[] = [command, "image", "-c", "small"]) =>
+const kill = (o: Pick<KillOptions, "after" | "signal">, argv: readonly string[] = [command, "image", "-c", "small", "--no-cache"]) =>
   killAt({ argv: [process.execPath, ...argv], dir: p.dir, env: { DEBCAST_DOWNLOADS: sharedDownloads }, ...o });
 
 beforeAll(async () => {
   if (runs.skip) return;
   await debcastOk(["image", "-c", "small"], { cwd: p.dir });
   const start = performance.now();
-  await debcastOk(["image", "-c", "small"], { cwd: p.dir });
+  await debcastOk(["image", "-c", "small", "--no-cache"], { cwd: p.dir });
   whole = performance.now() - start;
 });
 afterAll(() => p[Symbol.dispose]());
@@ -34,7 +34,7 @@ test.for(["SIGKILL", "SIGINT"] as const)("%s in the middle", runs, async (signal
 
 test("the outer process alone, the inner one with all its children", runs, async () => {
   const script = `"$0" "$@" & sleep ${whole * 0.6 / 1000}; kill -9 $!; wait`;
-  const r = await killAt({ argv: ["bash", "-c", script, process.execPath, command, "image", "-c", "small"], dir: p.dir, env: { DEBCAST_DOWNLOADS: sharedDownloads }, after: 60_000, signal: "SIGKILL" });
+  const r = await killAt({ argv: ["bash", "-c", script, process.execPath, command, "image", "-c", "small", "--no-cache"], dir: p.dir, env: { DEBCAST_DOWNLOADS: sharedDownloads }, after: 60_000, signal: "SIGKILL" });
   expect(r).toEqual({ finished: true, status: 0, left: [] });
 });
 

@@ -1,9 +1,10 @@
 // A project of one's own, from an empty directory: no node_modules there, the editor's check works, and a secret stays one.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
+import { shelfDir } from "../../lib/layers/shelf.ts";
 import { debcast, debcastOk, isRoot, project, skipUnless } from "./debcast.ts";
 import { said, smallConf } from "./said.ts";
 
@@ -57,7 +58,7 @@ function holding(): string[] {
       const bytes = readFileSync(f);
       return forms.some((form) => bytes.includes(form));
     })
-    .map((f) => f.slice(dir.length + 1))
+    .map((f) => f.slice(dir.length + 1).replace(/^(downloads\/layers)\/[^/]+\/[^/]+\//, "$1/MAP/LAYER/"))
     .sort();
 }
 
@@ -134,7 +135,9 @@ test("the image is made, and the secret is where it was written and nowhere else
   expect((await debcastOk(["log", "acme"], at)).stdout).toBe("the key is ***\n***\n***==\n");
   expect(existsSync(join(dir, "trace.json"))).toBe(true);
   expect(readFileSync(join(dir, "image/base/etc/acme.conf"), "utf8")).toBe(`place=Ulm level=high retries=3\nkey=${value}\n`);
-  expect(holding()).toEqual(["image/base/etc/acme.conf", "secrets/acme-key"]);
+  // A layer is part of an image, and lies where only its owner may look.
+  expect(holding()).toEqual(["downloads/layers/MAP/LAYER/etc/acme.conf", "image/base/etc/acme.conf", "secrets/acme-key"]);
+  expect(statSync(dirname(shelfDir(join(dir, "downloads")))).mode & 0o777).toBe(0o700);
 });
 
 test("a command that fails and tells the secret is masked", runs, async () => {
@@ -152,7 +155,7 @@ test("a command that fails and tells the secret is masked", runs, async () => {
   expect(json.stderr).not.toContain(value);
   writeFileSync(join(dir, "base/acme.ts"), scriptlet);
   // The failed tree is an image too: it has the file that was written.
-  expect(holding()).toEqual(["image/.base.failed/etc/acme.conf", "image/base/etc/acme.conf", "secrets/acme-key"]);
+  expect(holding()).toEqual(["downloads/layers/MAP/LAYER/etc/acme.conf", "image/.base.failed/top/etc/acme.conf", "image/base/etc/acme.conf", "secrets/acme-key"]);
 });
 
 test("an editor's check is clean, knows debcast's names, and wants no node_modules", runs, async () => {

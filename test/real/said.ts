@@ -1,7 +1,7 @@
 // What the command said, without what differs from run to run: directories, times, the lines of stages, versions.
 import { engineRoot } from "../../lib/engine.ts";
 
-const stages = "load|lock|check|types|fetch|tools|configure|run|settle|finish|tar";
+const stages = "load|lock|check|types|fetch|tools|packages|run|settle|finish|image|tar";
 
 /** stderr or stdout of a run in `dir`, fit for a snapshot. */
 export function said(text: string, dir: string): string {

@@ -188,7 +188,7 @@ test("ids of the ledger: files follow, with setuid and capabilities", runs, asyn
   chmodSync(file, 0o6755);
   await inTools(small.sandbox, { argv: ["setcap", "cap_net_raw=ep", "/image/usr/local/bin/tool"], binds: [{ from: small.root, to: "/image" }] });
   const users = new Map([["moved", 700]]);
-  const after = await applyLedger(small.root, { users, groups: new Map([["moved", 701]]) }, small.sandbox);
+  const { ledger: after } = await applyLedger(small.root, { users, groups: new Map([["moved", 701]]) }, small.sandbox);
   expect([after.users.get("moved"), after.groups.get("moved")]).toEqual([700, 701]);
   expect(await says("stat -c '%u %g %a' /usr/local/bin/tool; id moved")).toMatchInlineSnapshot(`
     "700 701 6755

@@ -106,10 +106,11 @@ test("the command line: unknown verbs, options and arguments end with 2 and say 
     status 2
 
     $ debcast why
-    error: \`debcast why\` wants an argument
+    error: \`debcast why\` wants a package or a path
 
-    hint: debcast why PKG|PATH
-          \`debcast why --help\` tells more
+    hint: debcast why bluez
+          debcast why /etc/hostname
+          debcast why --rebuild
     status 2
 
     $ debcast deps
@@ -202,7 +203,7 @@ test("a conf may be called as a verb is, and what follows -- is not ours", build
 test("every verb has its --help, and the overview names all", async () => {
   const overview = (await debcastOk(["--help"], at)).stdout;
   const verbs = [...overview.matchAll(/^  ([a-z]+) .*$/gm)].map((m) => m[1]!);
-  expect(verbs).toEqual(["init", "image", "check", "plan", "lock", "update", "fetch", "deps", "why", "tar", "shell", "try", "log", "clean"]);
+  expect(verbs).toEqual(["init", "image", "check", "plan", "lock", "update", "fetch", "deps", "why", "tar", "shell", "try", "log", "diff", "size", "gc", "clean"]);
   for (const verb of verbs) {
     const help = (await debcastOk([verb, "--help"], at)).stdout;
     expect(help.split("\n")[0]).toMatch(new RegExp(`^debcast ${verb}\\b`));

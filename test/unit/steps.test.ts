@@ -48,7 +48,7 @@ function runSteps(p: Place, run: (c: Steps) => void | Promise<void>, phase: "bef
     // The line in this file stands for the line in the scriptlet.
     whereOf: (e: unknown) => ({ file: "base/x.ts", line: Number(/steps\.test\.ts:(\d+)/.exec((e as Error).stack!)?.[1]), scriptlet: "x" }),
   } as unknown as PlannedScriptlet;
-  return runScriptlets({
+  return runScriptlets([s], {
     plan: { scriptlets: [s], conf: { name: "t" } } as unknown as Plan,
     phase, root: p.root, sandbox: { tools: "", epoch: 0 }, epoch: 20_000 * 86_400, emit: () => {}, log: () => {}, downloads: () => "",
     secrets: openSecrets({ secretsDir: join(p.top, "secrets") }, { DEBCAST_SECRET_WIFI_KEY: "correct horse" }),
@@ -67,7 +67,7 @@ const mode = (p: Place, path: string) => (lstatSync(join(p.root, path)).mode & 0
 describe("files", () => {
   test("write, append, edit, mkdir, symlink and remove, in the order called without being awaited", async () => {
     const p = place();
-    const made = await runSteps(p, (c) => {
+    const { made } = await runSteps(p, (c) => {
       c.write("/etc/a/b", "one\n", { mode: 0o600, restart: ["a.service"] });
       c.append("/etc/a/b", "two\n");
       c.edit("/etc/a/b", "two", "2 $1");

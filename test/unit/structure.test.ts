@@ -12,11 +12,11 @@ const sources = tracked.filter((f) => /^lib\/.*\.ts$/.test(f));
 const storeys: readonly (readonly RegExp[])[] = [
   [/^lib\/main\.ts$/],
   [/^lib\/verbs\//],
-  [/^lib\/(build|gather|prepare|report|setup|tools|try)\.ts$/],
-  [/^lib\/(buildlog|changes|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/rootfs\//],
+  [/^lib\/(build|caches|gather|prepare|report|setup|tools)\.ts$/, /^lib\/build\//],
+  [/^lib\/(buildlog|changes|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//],
   [/^lib\/(archive|mirrors|lock|secrets)\.ts$/, /^lib\/(archive|lock|store)\//],
   [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|namespace|sandbox)\//],
-  [/^lib\/(run|project|format)\.ts$/],
+  [/^lib\/(run|project|format)\.ts$/, /^lib\/run\//],
   [/^lib\/(errors|events|engine|api)\.ts$/],
 ];
 
