@@ -6,7 +6,7 @@ import { constants } from "node:os";
 import { dirname } from "node:path";
 import { exitStatus } from "./errors.ts";
 import { adviceFor, readFacts, whatIsMissing, type Facts } from "./namespace/advice.ts";
-import { anyStatus, run } from "./run.ts";
+import { collect } from "./run.ts";
 
 /** For the program inside: `OWNER-MAP PID-OF-THE-OUTER-ONE ITS-MOUNT-NAMESPACE`. */
 const mark = "DEBCAST_NAMESPACE";
@@ -94,6 +94,6 @@ function unshare(root: boolean): string[] {
 /** One try first of all that a sandbox does, so that a refusal becomes advice instead of a riddle in the middle of a build. */
 async function probe(facts: Facts): Promise<void> {
   const mounts = "mount -t proc probe /proc && mount -t tmpfs probe /tmp";
-  const r = await run([...unshare(facts.root), "unshare", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", mounts], { ok: anyStatus, what: "could not try namespaces" });
+  const r = await collect([...unshare(facts.root), "unshare", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", mounts]);
   if (r.code !== 0) throw adviceFor(facts, r.stderr.trim());
 }

@@ -1,6 +1,6 @@
 // The directories of one project, in one place. `-C DIR` makes a project of DIR; the built-in base/ lies below it.
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { engineRoot } from "./engine.ts";
 import { UserError } from "./errors.ts";
 
@@ -41,4 +41,9 @@ export function openProject(dir: string, env: NodeJS.ProcessEnv = process.env): 
 /** Locked while something is built in the project. */
 export function lockFileOf(project: Project): string {
   return join(project.generatedDir, "building");
+}
+
+/** What the image of `-c CONF` is called. */
+export function imageName(conf: string): string {
+  return basename(conf, ".ts");
 }

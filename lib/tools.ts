@@ -1,20 +1,27 @@
 // The sandbox without a build: for verbs that work on an image that is there.
 import { join } from "node:path";
 import { gather, pathOfDeb } from "./gather.ts";
+import { epochOf, type Lock } from "./lock.ts";
 import type { Prepared } from "./prepare.ts";
 import { ensureTools } from "./rootfs/tools.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { openStore } from "./store/store.ts";
+import { openStore, type Store } from "./store/store.ts";
 import type { Context } from "./verbs/verb.ts";
 
-export async function openSandbox(c: Context, p: Prepared): Promise<Sandbox> {
-  const lock = { ...p.lock, debs: p.lock.debs.filter((d) => d.roles.includes("tools")) };
-  await gather(c, { ...p, lock });
-  const debs = lock.debs.map((d) => ({ path: pathOfDeb(c, p, d), sha256: d.sha256, label: d.name }));
-  const store = openStore({ dir: join(c.project.downloads, "store"), debs, emit: c.emit, cache: c.cache });
+/** `prepared` is asked for only when the tools tree has to be made. */
+export async function openSandbox(c: Context, whole: Lock, prepared: () => Promise<Prepared>): Promise<Sandbox> {
+  const lock = { ...whole, debs: whole.debs.filter((d) => d.roles.includes("tools")) };
+  let store: Promise<Store> | undefined;
+  const get = async (sha256: string) => (await (store ??= filledStore(c, { ...(await prepared()), lock }))).get(sha256);
   try {
-    return await ensureTools({ dir: join(c.project.downloads, "tools"), lock, store, emit: c.emit, epoch: p.epoch, cache: c.cache });
+    return await ensureTools({ dir: join(c.project.downloads, "tools"), lock, store: { get }, emit: c.emit, epoch: epochOf(whole), cache: c.cache });
   } finally {
-    await store.close();
+    await (await store?.catch(() => undefined))?.close();
   }
+}
+
+async function filledStore(c: Context, p: Prepared): Promise<Store> {
+  await gather(c, p);
+  const debs = p.lock.debs.map((d) => ({ path: pathOfDeb(c, p, d), sha256: d.sha256, label: d.name }));
+  return openStore({ dir: join(c.project.downloads, "store"), debs, emit: c.emit, cache: c.cache });
 }

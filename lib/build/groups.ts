@@ -21,8 +21,15 @@ export interface Group {
   readonly scriptlets: readonly PlannedScriptlet[];
 }
 
+const known = new WeakMap<Prepared, readonly Group[]>();
+
 /** The essential packages, then the others as the plan groups them. */
-export function groupsOf(p: Prepared): Group[] {
+export function groupsOf(p: Prepared): readonly Group[] {
+  if (!known.has(p)) known.set(p, grouped(p));
+  return known.get(p)!;
+}
+
+function grouped(p: Prepared): Group[] {
   const locked: Deb[] = p.lock.debs.filter((d) => d.roles.includes("image")).map((deb) => ({ deb, name: deb.name, version: deb.version, sha256: deb.sha256, fields: deb.fields }));
   const local: Deb[] = p.local.map((l) => ({ deb: l.info, name: l.info.name, version: l.info.version, sha256: l.file.sha256, fields: l.info.fields }));
   const byDeb = new Map([...locked, ...local].map((d) => [d.deb, d]));

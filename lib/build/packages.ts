@@ -7,7 +7,7 @@ import { installGroup, type DebToInstall } from "../rootfs/configure.ts";
 import { applyAll, surelyCalled, wantedEarly, type Call } from "../rootfs/deferred.ts";
 import { agrees, applyLedger, withNames, type Settled } from "../rootfs/ledger.ts";
 import { groupsOf, type Deb, type Group } from "./groups.ts";
-import { runPhase } from "./scriptlets.ts";
+import { runPhase, sameConf } from "./scriptlets.ts";
 import { excludesOf, link, type Works } from "./works.ts";
 
 export interface PackageFacts {
@@ -53,12 +53,6 @@ function take(w: Works, layer: Layer): void {
   w.ids.ledger = withNames(w.ids.ledger, ids);
   w.made.push(...made);
   for (const [id, at] of placed) w.installed.placed.set(id, at);
-}
-
-/** before() may have read more of the conf than what was read when it was loaded. */
-function sameConf(w: Works, layer: Layer): boolean {
-  const { conf } = layer.facts as { conf?: Record<string, string> };
-  return Object.entries(conf ?? {}).every(([key, value]) => w.inputs.confValue(key) === value);
 }
 
 async function install(w: Works, o: { group: Group; below: readonly Deb[]; root: string }): Promise<PackageFacts & { conf: Record<string, string> }> {

@@ -39,9 +39,15 @@ export function factsOf(w: Works, some: readonly PlannedScriptlet[], ran: Ran): 
 
 /** What a scriptlet learnt while it ran, beside what its inputs say. */
 export function stillTrue(w: Works, layer: Layer): boolean {
-  const { planned, conf } = layer.facts as ScriptletFacts;
+  const { planned } = layer.facts as ScriptletFacts;
   const names = new Set(w.p.plan.scriptlets.map((s) => s.name));
-  return Object.entries(planned).every(([name, was]) => names.has(name) === was) && Object.entries(conf).every(([key, value]) => w.inputs.confValue(key) === value);
+  return Object.entries(planned).every(([name, was]) => names.has(name) === was) && sameConf(w, layer);
+}
+
+/** What it read of the conf while it ran, beside what was read when it was loaded, still says the same. */
+export function sameConf(w: Works, layer: Layer): boolean {
+  const { conf } = layer.facts as { conf?: Readonly<Record<string, string>> };
+  return Object.entries(conf ?? {}).every(([key, value]) => w.inputs.confValue(key) === value);
 }
 
 /** Packages may all be on the shelf, and then nothing has been fetched yet. */

@@ -1,24 +1,19 @@
 // Whether there is anything to do at all: told from sources, the lock and a look at the image, in a third of a second.
 import { pinned } from "../rootfs/ledger.ts";
-import { openInputs } from "../layers/inputs.ts";
-import { shelfDir } from "../layers/shelf.ts";
 import type { Photo } from "../layers/photo.ts";
 import { handEdits, readState, writeState, type ImageFiles, type ImageState } from "../output/image.ts";
 import type { Prepared } from "../prepare.ts";
 import type { Context } from "../verbs/verb.ts";
 import { expectedLinks } from "./expected.ts";
 import { ledgerKey, sourcesOf } from "./publish.ts";
-import { excludesOf } from "./works.ts";
+import { inputsOf } from "./works.ts";
 
 /** What the image is, if it is what a build would make; `seen` is a photo of it. */
 export async function upToDate(c: Context, p: Prepared, o: { files: ImageFiles; seen: Promise<Photo | undefined> }): Promise<ImageState | undefined> {
   const state = c.cache ? readState(o.files) : undefined;
   if (!state || state.always || state.kept.length > 0 || p.missingSecrets.length > 0) return undefined;
   if (state.ledger !== ledgerKey(pinned(p.lock.ledger, p.conf.users))) return undefined;
-  const inputs = openInputs({
-    plan: p.plan, tools: p.lock.debs.filter((d) => d.roles.includes("tools")), excludes: excludesOf(p), secrets: p.secrets, epoch: p.epoch, arch: p.lock.arch,
-    shelf: shelfDir(c.project.downloads),
-  });
+  const inputs = inputsOf(c, p);
   if (JSON.stringify(expectedLinks(p, inputs)) !== JSON.stringify(state.links)) return undefined;
   const names = new Set(p.plan.scriptlets.map((s) => s.name));
   const same = Object.entries(state.answers).every(([question, answer]) => {

@@ -73,9 +73,7 @@ export async function openWorks(c: Context, p: Prepared, o: { plain: string; aga
   const shelf = openShelf(shelfDir(c.project.downloads));
   mkdirSync(dirname(o.plain), { recursive: true });
   const chain = await openChain({ layers: process.env.DEBCAST_LAYERS !== "off", shelf, memo: openShelf(memoDir(c.project.downloads)), plain: o.plain, epoch: p.epoch, cache: c.cache, ...(o.again !== undefined && { again: o.again }) });
-  const inputs = openInputs({
-    plan: p.plan, tools: p.lock.debs.filter((d) => d.roles.includes("tools")), excludes: excludesOf(p), secrets: p.secrets, epoch: p.epoch, arch: p.lock.arch, shelf: shelf.dir,
-  });
+  const inputs = inputsOf(c, p);
   const name = basename(o.plain).replace(/^\.|\.new$/g, "");
   const log = openBuildLog(c.project, name, { mask: p.secrets.mask, ...(c.verbose && { echo: (text) => c.emit({ type: "note", text }) }) });
   const store = once(() => openFilledStore(c, p));
@@ -131,6 +129,12 @@ async function openTools(c: Context, p: Prepared, store: Once<Store>): Promise<S
   const sandbox = await stage(c.emit, "tools", () => ensureTools({ dir: join(c.project.downloads, "tools"), lock: p.lock, store: from, emit: c.emit, epoch: p.epoch, cache: c.cache }));
   if (store.called()) await (await store()).useTools(sandbox.tools);
   return sandbox;
+}
+
+/** What goes into the links of this build. */
+export function inputsOf(c: Context, p: Prepared): LinkInputs {
+  const tools = p.lock.debs.filter((d) => d.roles.includes("tools"));
+  return openInputs({ plan: p.plan, tools, excludes: excludesOf(p), secrets: p.secrets, epoch: p.epoch, arch: p.lock.arch, shelf: shelfDir(c.project.downloads) });
 }
 
 export function excludesOf(p: Prepared): string[] {

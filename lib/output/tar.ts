@@ -25,14 +25,14 @@ export function compressorFor(file: string): { suffix: string; command?: string 
 }
 
 /** Packs the tree `image` into `file`; returns its size in bytes. The file appears only when it is whole. */
-export async function packTar(o: { image: string; file: string; sandbox: Sandbox; epoch: number }): Promise<number> {
+export async function packTar(o: { image: string; file: string; sandbox: Sandbox }): Promise<number> {
   const { command } = compressorFor(o.file);
   const part = `${o.file}.part`;
   mkdirSync(dirname(o.file), { recursive: true });
   rmSync(part, { force: true });
   try {
     await inTools(o.sandbox, {
-      argv: tarCommand(join("/out", basename(part)), o.epoch, command),
+      argv: tarCommand(join("/out", basename(part)), o.sandbox.epoch, command),
       binds: [{ from: o.image, to: "/image", ro: true }, { from: dirname(o.file), to: "/out" }],
       what: "could not pack the tarball",
     });

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { basename, relative, resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import type { Built } from "../build.ts";
 import { formatBytes, formatCount, formatTime } from "../format.ts";
 import { ownerMap } from "../namespace.ts";
 import { failedTree, handEdits, imageFiles, imagePhoto, readState, type ImageFiles, type ImageState } from "../output/image.ts";
 import { sourcesSame } from "../output/sources.ts";
+import { imageName } from "../project.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -17,9 +18,9 @@ export const verb: Verb = {
   },
   namespaces: true,
   exclusive: true,
-  early: (c) => nothingMoved(c, filesOf(c, basename(c.conf, ".ts"))),
+  early: (c) => nothingMoved(c, filesOf(c, imageName(c.conf))),
   run: async (c: Context): Promise<Outcome> => {
-    const files = filesOf(c, basename(c.conf, ".ts"));
+    const files = filesOf(c, imageName(c.conf));
     // What belongs to subordinate ids can only be looked at from here.
     const done = ownerMap() === "root" ? undefined : await nothingMoved(c, files);
     if (done) return done;

@@ -1,5 +1,5 @@
-import { basename } from "node:path";
 import { loggedNames, readBuildLog } from "../buildlog.ts";
+import { imageName } from "../project.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -8,7 +8,7 @@ export const verb: Verb = {
   summary: "what a package or scriptlet said in the last build",
   args: [0, 1],
   run: async (c: Context): Promise<Outcome> => {
-    const image = basename(c.conf, ".ts");
+    const image = imageName(c.conf);
     const [name] = c.args;
     if (name === undefined) {
       const names = loggedNames(c.project, image);

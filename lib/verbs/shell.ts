@@ -20,7 +20,7 @@ export const verb: Verb = {
     const image = join(c.project.imageDir, p.conf.name);
     const tree = c.options.failed ? failedTree(image) : image;
     if (!existsSync(tree)) throw missing(c, p.conf.name);
-    const sandbox = await openSandbox(c, p);
+    const sandbox = await openSandbox(c, p.lock, async () => p);
     const work = join(c.project.imageDir, `.${p.conf.name}.shell`);
     mkdirSync(c.project.imageDir, { recursive: true });
     const stack = join(tree, "stack.json");

@@ -3,9 +3,12 @@ import { join, relative, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
-import { imageFiles, isHalfChanged } from "../output/image.ts";
+import { readLock, type Lock } from "../lock.ts";
+import { imageFiles, isHalfChanged, readState } from "../output/image.ts";
+import { sourcesSame } from "../output/sources.ts";
 import { compressorFor, packTar } from "../output/tar.ts";
-import { prepare } from "../prepare.ts";
+import { prepare, type Prepared } from "../prepare.ts";
+import { imageName } from "../project.ts";
 import { openSandbox } from "../tools.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
@@ -14,16 +17,26 @@ export const verb: Verb = {
   usage: "tar [-o FILE]",
   summary: "pack the image: .tar, .tar.zst, .tar.gz or .tar.xz",
   options: { output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.tar.zst" } },
-  namespaces: true,
+  namespaces: "of a user",
   run: async (c: Context): Promise<Outcome> => {
     if (c.options.output !== undefined) compressorFor(c.options.output as string);
-    const p = await prepare(c);
-    const file = c.options.output === undefined ? join(c.project.outDir, `${p.conf.name}.tar.zst`) : resolve(c.options.output as string);
-    const image = join(c.project.imageDir, p.conf.name);
-    if (!existsSync(image)) throw new UserError("tar.no-image", `\`${p.conf.name}\` has not been built`, { hint: `debcast image` });
-    if (isHalfChanged(imageFiles(c.project, p.conf.name))) throw new UserError("tar.not-whole", `\`${p.conf.name}\` is not whole: a build was ended while it brought the image up to date`, { hint: `debcast image` });
-    const sandbox = await openSandbox(c, p);
-    const bytes = await stage(c.emit, "tar", () => packTar({ image, file, sandbox, epoch: p.epoch }), formatBytes);
+    let p: Promise<Prepared> | undefined;
+    const prepared = () => (p ??= prepare(c));
+    const lock = provedLock(c) ?? (await prepared()).lock;
+    const name = imageName(c.conf);
+    const file = c.options.output === undefined ? join(c.project.outDir, `${name}.tar.zst`) : resolve(c.options.output as string);
+    const files = imageFiles(c.project, name);
+    if (!existsSync(files.image)) throw new UserError("tar.no-image", `\`${name}\` has not been built`, { hint: `debcast image` });
+    if (isHalfChanged(files)) throw new UserError("tar.not-whole", `\`${name}\` is not whole: a build was ended while it brought the image up to date`, { hint: `debcast image` });
+    const sandbox = await openSandbox(c, lock, prepared);
+    const bytes = await stage(c.emit, "tar", () => packTar({ image: files.image, file, sandbox }), formatBytes);
     return { text: `${relative(process.cwd(), file)}: ${formatBytes(bytes)}`, data: { file, bytes } };
   },
 };
+
+/** The lock, if nothing that the image was made from has moved since the build that proved it. */
+function provedLock(c: Context): Lock | undefined {
+  const sources = c.cache ? readState(imageFiles(c.project, imageName(c.conf)))?.sources : undefined;
+  const file = join(c.project.confDir, `${imageName(c.conf)}.lock`);
+  return sources?.[file] !== undefined && sourcesSame(sources) ? readLock(file) : undefined;
+}

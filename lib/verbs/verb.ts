@@ -49,8 +49,11 @@ export interface Verb {
   readonly options?: Readonly<Record<string, VerbOption>>;
   /** Least and most number of arguments. */
   readonly args?: readonly [number, number];
-  /** Whether it works on trees with owners of their own, and so inside of namespaces. */
-  readonly namespaces?: boolean;
+  /**
+   * Whether it works on trees with owners of their own, and so inside of namespaces; `of a user` only where these are other ids
+   * than root's, for it mounts nothing itself.
+   */
+  readonly namespaces?: true | "of a user";
   /** Whether two of them in one project must not run at the same time. */
   readonly exclusive?: boolean;
   /** Tried before any of that: an outcome, if there is nothing to do. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { readRebuild } from "../build/rebuild.ts";
 import { parseRelations, satisfies } from "../deb/dependency.ts";
 import { UserError, exitStatus, nearest, type Where } from "../errors.ts";
@@ -11,6 +11,7 @@ import { localDebs } from "../localdebs.ts";
 import type { LocalDebInfo } from "../plan/check.ts";
 import { readMade } from "../made.ts";
 import type { Plan } from "../plan/plan.ts";
+import { imageName } from "../project.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -33,7 +34,7 @@ export const verb: Verb = {
 
 /** A line per link of the last build. */
 function whyRebuilt(c: Context): Outcome {
-  const name = basename(c.conf, ".ts");
+  const name = imageName(c.conf);
   const links = readRebuild(c.project, name);
   if (!links) throw new UserError("why.no-build", `\`${name}\` has not been built`, { hint: "debcast image" });
   const width = Math.max(...links.map((l) => l.link.length));

@@ -1,9 +1,10 @@
 // Our tree and mmdebstrap's of the same .debs, and what of their differences is expected.
-import { mkdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { epochOf, readLock } from "../../lib/lock.ts";
-import { debcastOk, sharedDownloads } from "./debcast.ts";
+import { debcastOk, project, sharedDownloads } from "./debcast.ts";
 import { mmdebstrapTree } from "./mmdebstrap.ts";
+import { randomPackages } from "./random.ts";
 import { compareTrees, readTree } from "./treediff.ts";
 
 export interface Difference {
@@ -63,6 +64,18 @@ export async function unexpectedDifferences(dir: string, work: string): Promise<
   const options = { epoch, normalise };
   const found = compareTrees(readTree(join(dir, "image/set"), options), readTree(theirs, options), ["debcast", "mmdebstrap"]);
   return found.filter((d) => !isDirectoryTime(d, epoch)).filter((d) => !expected.some((e) => e.path.test(d.path) && (e.what?.test(d.what) ?? true)));
+}
+
+/** The same for a random set of packages and all that they depend on. */
+export async function unexpectedOfRandom(parent: string, seed: number): Promise<Difference[]> {
+  using p = project(setProject([]), { parent });
+  const packages = await randomPackages(p.dir, seed);
+  process.stderr.write(`random packages (seed ${seed}): ${packages.roots.join(" ")}: ${packages.all.length} in all\n`);
+  for (const [path, text] of Object.entries(setProject(packages.all))) {
+    mkdirSync(dirname(join(p.dir, path)), { recursive: true });
+    writeFileSync(join(p.dir, path), text);
+  }
+  return unexpectedDifferences(p.dir, join(p.dir, "work"));
 }
 
 /**

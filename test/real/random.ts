@@ -1,4 +1,5 @@
 // Packages picked at random from the archive, with what they depend on.
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openArchives } from "../../lib/archive.ts";
@@ -29,12 +30,10 @@ export async function randomPackages(dir: string, seed: number): Promise<{ roots
   const conf = await loadConf(project, "set");
   const plan = await loadPlan(project, conf);
   const archives = await openArchives({ project, conf, mirrors: [], emit: () => {} });
-  const names = [...new Set(archives.names())].sort();
-  const random = randomFrom(seed);
   const roots: string[] = [];
   let all: string[] = [];
-  for (let tries = 0; roots.length < 4 && tries < 200; tries++) {
-    const name = names[Math.floor(random() * names.length)]!;
+  for (const name of drawn([...new Set(archives.names())], seed).slice(0, 200)) {
+    if (roots.length === 4) break;
     const closed = await suggestDeps({ packages: [...roots, name], plan, project, archives, known: minbaseOnly(plan) }).catch(() => undefined);
     if (!closed || closed.debs.length > most.packages) continue;
     const bytes = closed.debs.reduce((sum, d) => sum + (archives.find(d)[0]?.size ?? 0), 0);
@@ -43,6 +42,12 @@ export async function randomPackages(dir: string, seed: number): Promise<{ roots
     all = [...closed.debs];
   }
   return { roots, all };
+}
+
+/** In an order of the seed's that stays what it is when the archive gets a name more or less. */
+function drawn(names: readonly string[], seed: number): string[] {
+  const place = new Map(names.map((name) => [name, createHash("sha256").update(`${seed} ${name}`).digest("hex")]));
+  return [...names].sort((a, b) => (place.get(a)! < place.get(b)! ? -1 : 1));
 }
 
 /** Nothing but minbase is there to be needed, so that every dependency is named. */
