@@ -8,7 +8,8 @@ import { inTools, type Sandbox } from "../sandbox.ts";
 
 const compressors: readonly { suffix: string; command?: string }[] = [
   { suffix: ".tar" },
-  { suffix: ".tar.zst", command: "zstd -q -T0" },
+  // Of a system of 750 MB this makes 365 where level 3 makes 353, in three quarters of its time: as small as level 3 of an unsorted tar.
+  { suffix: ".tar.zst", command: "zstd -q -T0 -2 --zstd=hashLog=17" },
   // -n: neither name nor time go into the header.
   { suffix: ".tar.gz", command: "gzip -n" },
   // One thread would write one block where several write many: never fewer than two, so that every machine writes the same.
@@ -46,7 +47,8 @@ export async function packTar(o: { image: string; file: string; sandbox: Sandbox
 
 function tarCommand(to: string, epoch: number, compress: string | undefined): string[] {
   return [
-    "tar", "--create", `--file=${to}`, "--directory=/image",
+    // Records of 128 KiB instead of 10: fewer switches between tar and the compressor, which wants whole blocks of that size.
+    "tar", "--create", `--file=${to}`, "--directory=/image", "--blocking-factor=256",
     "--format=posix", "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
     "--sort=name", "--numeric-owner", `--mtime=@${epoch}`, "--clamp-mtime",
     "--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*", "--acls",
