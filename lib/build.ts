@@ -74,7 +74,7 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
 
 /** Every package unpacked and configured, with the ids of the ledger. */
 export async function install(w: Works, publisher?: Publisher): Promise<void> {
-  await stage(w.c.emit, "packages", () => packages(w, (i, n) => publisher?.grown(i, n)), () => summary(w, 0, publisher?.before));
+  await stage(w.c.emit, "packages", () => packages(w, (share) => publisher?.grown(share)), () => summary(w, 0, publisher?.before));
   w.installed.links = w.chain.told.length;
   w.installed.trees = w.chain.trees().length;
   w.installed.state = w.chain.state;

@@ -1,4 +1,5 @@
 // The packages of an image in the groups that they are installed in, and what each package is made of.
+import { statSync } from "node:fs";
 import { parseRelations } from "../deb/dependency.ts";
 import type { Ingredient } from "../layers/inputs.ts";
 import { hashOf } from "../layers/shelf.ts";
@@ -12,6 +13,8 @@ import type { StoredDeb } from "../store/store.ts";
 export interface Deb extends Ingredient {
   readonly deb: DebToInstall["deb"];
   readonly name: string;
+  /** Bytes of the .deb. */
+  readonly size: number;
   readonly fields: Readonly<Record<string, string | undefined>>;
 }
 
@@ -30,8 +33,8 @@ export function groupsOf(p: Prepared): readonly Group[] {
 }
 
 function grouped(p: Prepared): Group[] {
-  const locked: Deb[] = p.lock.debs.filter((d) => d.roles.includes("image")).map((deb) => ({ deb, name: deb.name, version: deb.version, sha256: deb.sha256, fields: deb.fields }));
-  const local: Deb[] = p.local.map((l) => ({ deb: l.info, name: l.info.name, version: l.info.version, sha256: l.file.sha256, fields: l.info.fields }));
+  const locked: Deb[] = p.lock.debs.filter((d) => d.roles.includes("image")).map((deb) => ({ deb, name: deb.name, version: deb.version, sha256: deb.sha256, size: deb.size, fields: deb.fields }));
+  const local: Deb[] = p.local.map((l) => ({ deb: l.info, name: l.info.name, version: l.info.version, sha256: l.file.sha256, size: statSync(l.file.path).size, fields: l.info.fields }));
   const byDeb = new Map([...locked, ...local].map((d) => [d.deb, d]));
   const { first, rest } = essentialFirst([...byDeb.keys()].map((deb) => ({ deb, stored: deb as unknown as StoredDeb })));
   const specs = new Map(p.local.map((l) => [l.info.spec, l.info.name]));

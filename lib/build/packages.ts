@@ -18,9 +18,11 @@ export interface PackageFacts {
   readonly placed: readonly (readonly [string, number])[];
 }
 
-/** Installs every group that is not on the shelf; `done` is called after each. */
-export async function packages(w: Works, done: (index: number, groups: number) => void): Promise<void> {
+/** Installs every group that is not on the shelf; `done` is called after each with the share of the .debs' bytes that is installed. */
+export async function packages(w: Works, done: (share: number) => void): Promise<void> {
   const all = groupsOf(w.p);
+  const weights = all.map((g) => g.debs.reduce((sum, d) => sum + d.size, 0));
+  const weightOf = (some: readonly number[]) => some.reduce((a, b) => a + b, 0);
   const calls: Call[] = [];
   for (const [i, group] of all.entries()) {
     const below = all.slice(0, i).flatMap((g) => g.debs);
@@ -35,7 +37,7 @@ export async function packages(w: Works, done: (index: number, groups: number) =
     // What scriptlets wait for begins now; later groups seldom change what it reads. The rest has time until all packages are there.
     const begun = i === all.length - 1 ? [...calls] : wantedEarly(calls);
     if (w.chain.layered && !w.chain.told.at(-1)!.reused && begun.length > 0) w.beside.push(w.chain.look((root) => w.deferred.begin(root, begun)));
-    done(i, all.length);
+    done(weightOf(weights.slice(0, i + 1)) / weightOf(weights));
   }
   w.installed.calls.push(...calls);
   await link(w, {

@@ -26,8 +26,8 @@ export interface PublishOptions extends ImageFiles {
 export interface Publisher {
   /** What the last build left, if that is known. */
   readonly before: ImageState | undefined;
-  /** The tree has grown by the group `index` of `count`; a whole copy of it may begin. */
-  grown(index: number, count: number): void;
+  /** Another group of packages is in the tree, which now has this share of what all of them bring; a copy of it may begin. */
+  grown(share: number): void;
   /** Brings the image up to `root`, which is the finished tree. */
   publish(root: string): Promise<void>;
   /** After `publish`: what went into the image is on record. */
@@ -75,9 +75,9 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
 
   return {
     before,
-    grown: (index, count) => {
-      // Nearly all of the tree is in the first two groups; what comes later is brought up to date.
-      if (index === Math.min(1, count - 1) && inCommon() < w.chain.trees().length) begin();
+    grown: (share) => {
+      // Copied while packages are being configured, which leaves a processor idle; what comes later is brought up to date.
+      if (share > 0.6 && inCommon() < w.chain.trees().length) begin();
     },
     publish: async (root) => {
       const edits = before ? await handEdits(o, o.seen) : undefined;

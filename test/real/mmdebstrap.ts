@@ -28,6 +28,8 @@ export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; 
     [
       // It mounts the host's /sys and /dev/shm in its tree: interrupted, those must not outlive it and be there when the tree is removed.
       "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+      // A machine's name, which some scripts write down, is the sandbox's in both.
+      "--uts", "sh", "-c", 'hostname debcast && exec "$@"', "sh",
       "mmdebstrap", "--mode=root", "--format=directory", "--variant=minbase", `--include=${o.debs.map((d) => d.name).join(",")}`,
       "--aptopt=Apt::Install-Recommends \"false\"", "--skip=check/signed-by", o.suite, o.target,
       `deb [trusted=yes] copy://${repository} ./`,

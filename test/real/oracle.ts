@@ -75,7 +75,7 @@ export async function unexpectedOfRandom(parent: string, seed: number): Promise<
     mkdirSync(dirname(join(p.dir, path)), { recursive: true });
     writeFileSync(join(p.dir, path), text);
   }
-  return unexpectedDifferences(p.dir, join(p.dir, "work"));
+  return await unexpectedDifferences(p.dir, join(p.dir, "work"));
 }
 
 /**
