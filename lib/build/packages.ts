@@ -26,11 +26,12 @@ export async function packages(w: Works, done: (share: number) => void): Promise
   const calls: Call[] = [];
   for (const [i, group] of all.entries()) {
     const below = all.slice(0, i).flatMap((g) => g.debs);
+    const ownFiles = all.slice(0, i + 1).some((g) => g.scriptlets.some((s) => s.before.length > 0));
     const layer = await link(w, {
       name: group.name,
       inputs: w.inputs.packages(group.debs, group.scriptlets, i === 0),
       accepts: (l) => agrees(w.ids.ledger, (l.facts as PackageFacts).ids) && sameConf(w, l),
-      work: async (root) => ({ facts: await install(w, { group, below, root }), state: "inputs" }),
+      work: async (root) => ({ facts: await install(w, { group, below, ownFiles, root }), state: "inputs" }),
     });
     take(w, layer);
     calls.push(...(layer.facts as PackageFacts).calls);
@@ -57,7 +58,7 @@ function take(w: Works, layer: Layer): void {
   for (const [id, at] of placed) w.installed.placed.set(id, at);
 }
 
-async function install(w: Works, o: { group: Group; below: readonly Deb[]; root: string }): Promise<PackageFacts & { conf: Record<string, string> }> {
+async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFiles: boolean; root: string }): Promise<PackageFacts & { conf: Record<string, string> }> {
   const { c, p, log } = w;
   const { group, root } = o;
   const store = await w.store();
@@ -66,7 +67,7 @@ async function install(w: Works, o: { group: Group; below: readonly Deb[]; root:
   const made: Made[] = [];
   const { calls, placed } = await installGroup({
     root, sandbox, debs: group.debs.map(stored), below: o.below.map(stored), arch: p.lock.arch, epoch: p.epoch, emit: c.emit,
-    excludes: excludesOf(p),
+    excludes: excludesOf(p), ownFiles: o.ownFiles,
     preseed: group.scriptlets.flatMap((s) => s.debconf.map((d) => d.text)),
     log: (name, text) => log.write("package", name, text),
     before: async () => void made.push(...(await runPhase(w, { phase: "before", scriptlets: group.scriptlets, root })).made),

@@ -45,6 +45,8 @@ export interface GroupOptions {
   readonly log: (pkg: string, text: string) => void;
   /** Called once, before anything of a later group is unpacked. */
   readonly before: () => Promise<void>;
+  /** Whether scriptlets have put files there that packages may bring too: theirs are kept. ucf, told so, leaves others beside them. */
+  readonly ownFiles: boolean;
   /** The line of a scriptlet that asked for a package, for the errors. */
   readonly whereOf?: (pkg: string) => Where | undefined;
   /** Called when all files of the group are in place. */

@@ -15,6 +15,8 @@ export interface ScriptContext {
   readonly log: (pkg: string, text: string) => void;
   /** Of the dpkg in the image: preinst scripts may ask. */
   readonly dpkgVersion: string;
+  /** Configuration files that a scriptlet has put there before are kept. */
+  readonly ownFiles: boolean;
   /** The line that asked for a package. */
   readonly whereOf?: (pkg: string) => Where | undefined;
 }
@@ -90,8 +92,7 @@ export async function runDpkg(c: ScriptContext, args: readonly string[], wave: r
     return { name: "dpkg", silent: true };
   });
   const r = await inSandbox(c.sandbox, c.root, {
-    // A configuration file that a scriptlet has put there before is kept.
-    argv: ["/bin/sh", "-euc", `${shims} mark=$1; shift; dpkg --force-confold "$@"; [ ! -e $bin/.later ] || sed "s/^/$mark /" $bin/.later`, "dpkg", mark, ...args],
+    argv: ["/bin/sh", "-euc", `${shims} mark=$1; shift; dpkg ${c.ownFiles ? "--force-confold" : ""} "$@"; [ ! -e $bin/.later ] || sed "s/^/$mark /" $bin/.later`, "dpkg", mark, ...args],
     env: environment,
     onOutput: sections.add,
     ok: anyStatus,
