@@ -40,6 +40,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
   const fresh = join(dirname(o.image), `.${w.p.conf.name}.copy`);
   let copy: { readonly trees: readonly string[]; readonly done: Promise<void> } | undefined;
   let kept: readonly string[] = [];
+  let decided = false;
 
   const begin = () => {
     if (copy || !w.chain.layered) return;
@@ -77,7 +78,9 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     before,
     grown: (share) => {
       // Copied while packages are being configured, which leaves a processor idle; what comes later is brought up to date.
-      if (share > 0.6 && inCommon() < w.chain.trees().length) begin();
+      if (decided || share <= 0.6) return;
+      decided = true;
+      if (inCommon() < w.chain.trees().length) begin();
     },
     publish: async (root) => {
       const edits = before ? await handEdits(o, o.seen) : undefined;
