@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { noMmdebstrap } from "../real/mmdebstrap.ts";
-import { unexpectedOfRandom } from "../real/oracle.ts";
+import { unexpectedOfConf, unexpectedOfRandom } from "../real/oracle.ts";
 
 const reason = noMmdebstrap();
 if (reason) process.stderr.write(`skipped: the oracle: ${reason}\n`);
@@ -14,6 +14,10 @@ beforeAll(() => mkdirSync(parent, { recursive: true }));
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
 
 const first = Number(process.env.DEBCAST_TEST_SEED ?? Math.floor(Math.random() * 1e9));
+
+test.skipIf(reason)("the packages of base", async () => {
+  expect(await unexpectedOfConf(parent, "base")).toEqual([]);
+});
 
 for (let n = 0; n < 20; n++) {
   test.skipIf(reason)(`random packages ${n + 1}, DEBCAST_TEST_SEED=${first + n}`, async () => {

@@ -1,6 +1,7 @@
 // Our tree and mmdebstrap's of the same .debs, and what of their differences is expected.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { engineRoot } from "../../lib/engine.ts";
 import { epochOf, readLock } from "../../lib/lock.ts";
 import { debcastOk, project, sharedDownloads } from "./debcast.ts";
 import { mmdebstrapTree } from "./mmdebstrap.ts";
@@ -64,6 +65,15 @@ export async function unexpectedDifferences(dir: string, work: string): Promise<
   const options = { epoch, normalise };
   const found = compareTrees(readTree(join(dir, "image/set"), options), readTree(theirs, options), ["debcast", "mmdebstrap"]);
   return found.filter((d) => !isDirectoryTime(d, epoch)).filter((d) => !expected.some((e) => e.path.test(d.path) && (e.what?.test(d.what) ?? true)));
+}
+
+/** The same for the packages of a conf that ships. */
+export async function unexpectedOfConf(parent: string, name: string): Promise<Difference[]> {
+  const lock = join(engineRoot, `conf/${name}.lock`);
+  if (!existsSync(lock)) await debcastOk(["lock", "-c", name]);
+  using p = project(setProject(packagesOf(lock)), { parent });
+  cpSync(lock, join(p.dir, "conf/set.lock"));
+  return await unexpectedDifferences(p.dir, join(p.dir, "work"));
 }
 
 /** The same for a random set of packages and all that they depend on. */
