@@ -8,9 +8,9 @@ ARGS ?=
 DEBCAST = bin/debcast
 NODE_LEAST = 20.19.2
 
-.PHONY: image tar check test test-long bench clean
+.PHONY: image tar disk vm check test test-long bench clean
 
-image tar check: node_modules/.debcast-run
+image tar disk vm check: node_modules/.debcast-run
 	@$(DEBCAST) $@ -c $(CONF) $(ARGS)
 
 clean: node_modules/.debcast-run

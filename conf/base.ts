@@ -13,7 +13,7 @@ export default defineImage({
 
   scriptlets: [
     "host", "locale", "timezone", "apt-sources",
-    "kernel", "microcode", "sysctl",
+    "kernel", "microcode", "disk", "sysctl",
     "network", "timesync", "nftables", "ssh", "ca-certificates",
     "sudo", "tool-rsync", "tool-net", "tool-shell",
     "serial-console",
@@ -36,6 +36,10 @@ export default defineImage({
     },
   ],
 
+  // The whole disk is one ordinary Debian; `overlay` and `tmpfs` keep what is written in RAM.
+  disk: { root: { mode: "rw" } },
+  listens: ["tcp:22"],
+
   // The last console= is where init writes. After a panic: restart.
-  cmdline: ["rw", "console=tty0", "console=ttyS0,115200", "panic=10"],
+  cmdline: ["console=tty0", "console=ttyS0,115200", "panic=10"],
 });

@@ -41,6 +41,11 @@ export declare function before(fn: (c: FileSteps) => void): void;
 export declare function run(fn: (c: Steps) => void | PromiseLike<void>): void;
 /** Trimming: after initramfs, caches and all else are settled. */
 export declare function runLast(fn: (c: Steps) => void | PromiseLike<void>): void;
+/**
+ * Something to be seen on the running machine, looked for by `debcast boot-test`. It runs on the host once the machine is up; more than
+ * one are run in the order of the plan.
+ */
+export declare function bootTest(name: string, fn: (c: BootTest) => void | PromiseLike<void>): void;
 /** The image definition, read-only. */
 export declare const conf: Readonly<Omit<Image, "options"> & { name: string }>;
 
@@ -117,6 +122,32 @@ export interface Steps extends FileSteps {
   readonly here: string;
 }
 
+export interface BootTest {
+  /** `sh -euc` as root in the running machine; every `${}` is one word, an array is several. Its standard output, without the last line break. */
+  inVm(script: TemplateStringsArray, ...words: (Word | readonly Word[])[]): Promise<string>;
+  expect(value: unknown): Expectation;
+  /** Plugs a USB serial adapter into the machine. */
+  usbSerial(): Promise<UsbSerial>;
+  /** Calls `look` until it throws no more, or for so many seconds (default 30). */
+  until(look: () => void | PromiseLike<void>, seconds?: number): Promise<void>;
+}
+
+export interface Expectation {
+  readonly not: Expectation;
+  toBe(value: unknown): void;
+  toEqual(value: unknown): void;
+  toContain(part: string): void;
+  toMatch(pattern: RegExp): void;
+}
+
+/** The other end of the wire. */
+export interface UsbSerial {
+  send(text: string): void;
+  /** All that came from the machine so far. */
+  received(): string;
+  unplug(): Promise<void>;
+}
+
 type Step = PromiseLike<void>;
 type Word = string | number;
 export interface Shell {
@@ -151,6 +182,7 @@ export type Mirror =
   /** Another archive, with a suite, components and a keyring (a file in conf/) of its own. */
   | { uri: string; name: string; suite: string; components: readonly string[]; keyring: string };
 
+/** An amount; what is needed, and perhaps more; or the rest of the disk. */
 type Size = `${number}${"M" | "G"}` | "rest" | "fit" | `fit+${number}${"M" | "G"}`;
 
 export interface Image {
@@ -177,8 +209,32 @@ export interface Image {
   cmdline?: readonly string[];
   /** Paths that are never unpacked, beside those of the scriptlets. */
   excludes?: readonly Path[];
-  /** Reserved: nothing reads it yet. */
-  disk?: { root: { size?: Size; mode?: "rw" | "overlay" | "tmpfs" }; data?: { size: Size; mount: Path } };
+  /** The disk that it starts from; the scriptlet `disk` sees to it. */
+  disk?: Disk;
+  /** What listens on the network on a running device, and nothing else does: `tcp:22`. `debcast boot-test` looks. */
+  listens?: readonly `${"tcp" | "udp"}:${number}`[];
+}
+
+/** The partitions, in the order in which they lie: esp, root, persist, log, data. The last one grows with the disk. */
+export interface Disk {
+  root: {
+    /** Default: what it holds and 256 MB; without a data partition it grows to the end of the disk. */
+    size?: Size;
+    /**
+     * `rw` (default): an ordinary Debian. `overlay`: what is written goes to RAM, and is gone after a restart. `tmpfs`: all of it is
+     * copied to RAM, and the partition is not touched again. In the latter two what has to last lies on /persist, and
+     * /var/log is a partition that is made anew when it is broken.
+     */
+    mode?: "rw" | "overlay" | "tmpfs";
+    /** How much RAM / may take in the modes that use it. Default `50%`. */
+    ram?: `${number}${"M" | "G" | "%"}`;
+    /** 2 leaves room for a second system beside the first. */
+    slots?: 1 | 2;
+  };
+  esp?: { size: Size };
+  persist?: { size: Size };
+  log?: { size: Size };
+  data?: { size: Size; mount: Path };
 }
 
 export declare function defineImage(image: Image): Image;

@@ -18,6 +18,10 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   deps: () => import("./verbs/deps.ts"),
   why: () => import("./verbs/why.ts"),
   tar: () => import("./verbs/tar.ts"),
+  disk: () => import("./verbs/disk.ts"),
+  vm: () => import("./verbs/vm.ts"),
+  ssh: () => import("./verbs/ssh.ts"),
+  "boot-test": () => import("./verbs/boottest.ts"),
   shell: () => import("./verbs/shell.ts"),
   try: () => import("./verbs/try.ts"),
   log: () => import("./verbs/log.ts"),
@@ -30,7 +34,7 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
 const everywhere: Record<string, VerbOption> = {
   conf: { type: "string", short: "c", value: "CONF", help: "image definition: a name in conf/ or a path (default: base)" },
   directory: { type: "string", short: "C", value: "DIR", help: "project directory (default: this one)" },
-  mirror: { type: "string", value: "URI", help: "try this mirror first; can be repeated" },
+  mirror: { type: "string", multiple: true, value: "URI", help: "try this mirror first; can be repeated" },
   json: { type: "boolean", help: "results and errors as JSON" },
   quiet: { type: "boolean", short: "q", help: "errors and warnings only" },
   verbose: { type: "boolean", short: "v", help: "every stage, and the output of what runs" },
@@ -120,7 +124,7 @@ function parse(verb: Verb, own: readonly string[]): { values: Values; args: stri
 }
 
 function optionTypes(options: Readonly<Record<string, VerbOption>>): Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean }> {
-  return Object.fromEntries(Object.entries(options).map(([k, v]) => [k, { type: v.type, ...(v.short && { short: v.short }), ...(k === "mirror" && { multiple: true }) }]));
+  return Object.fromEntries(Object.entries(options).map(([k, v]) => [k, { type: v.type, ...(v.short && { short: v.short }), ...(v.multiple && { multiple: true }) }]));
 }
 
 /** Node's words name the option in one of several forms: that name is all we take of them. */

@@ -1,5 +1,5 @@
 // The one door to other programs of the host. Programs inside an image go through sandbox.ts, which comes through here.
-import { execFile } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { UserError } from "./errors.ts";
 
@@ -64,6 +64,13 @@ export function collect(argv: readonly string[], cwd = "."): Promise<{ code: num
   return new Promise((resolve) => {
     execFile(file!, args, { cwd, encoding: "utf8", maxBuffer: 256 << 20 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
   });
+}
+
+/** Starts a program that is talked to while it runs, or that has the terminal; whoever starts it waits for it and ends it. */
+export function start(argv: readonly string[], o: { terminal: boolean | "but stdout" }): ChildProcess {
+  const [file, ...args] = argv;
+  // "but stdout": what it says is said, and none of it is this program's result.
+  return spawn(file!, args, { stdio: o.terminal === true ? "inherit" : o.terminal ? ["inherit", 2, "inherit"] : ["ignore", "pipe", "pipe"] });
 }
 
 function text(v: unknown): string {

@@ -1,5 +1,5 @@
 // The host programs that debcast cannot do without, each with its reason, and how the missing ones come.
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Emit } from "./events.ts";
 import { UserError } from "./errors.ts";
@@ -11,7 +11,7 @@ interface HostProgram {
   /** The Debian package that brings it. */
   readonly package: string;
   readonly why: string;
-  readonly when?: "not root";
+  readonly when?: "not root" | "vm";
 }
 
 export const hostPrograms: readonly HostProgram[] = [
@@ -20,6 +20,8 @@ export const hostPrograms: readonly HostProgram[] = [
   { commands: ["xz"], package: "xz-utils", why: "decompresses package indexes and .debs" },
   { commands: ["gpgv", "sqv"], package: "gpgv", why: "verifies the archive's signature" },
   { commands: ["newuidmap"], package: "uidmap", why: "maps a normal user's subordinate ids", when: "not root" },
+  { commands: ["qemu-system-x86_64"], package: "qemu-system-x86", why: "virtual machines", when: "vm" },
+  { commands: ["/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd"], package: "ovmf", why: "their UEFI firmware", when: "vm" },
 ];
 
 export interface Host {
@@ -27,10 +29,13 @@ export interface Host {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where programs are looked for. */
   readonly path: string;
+  /** Beyond what every build wants. */
+  readonly for?: "vm" | undefined;
 }
 
 /** Looks for the host programs; installs missing ones as root, else says which line would. */
-export async function ensureHostPrograms(emit: Emit, host: Host = thisHost()): Promise<void> {
+export async function ensureHostPrograms(emit: Emit, o: Partial<Host> = {}): Promise<void> {
+  const host = { ...thisHost(), ...o };
   const missing = missingPrograms(host);
   if (missing.length === 0) return;
   if (!host.root) throw lacking(missing, "sudo apt-get install");
@@ -46,14 +51,15 @@ function thisHost(): Host {
   return { root: process.getuid?.() === 0, env, path: [env.PATH ?? "", "/usr/sbin", "/sbin"].join(delimiter) };
 }
 
-export function missingPrograms(host: Pick<Host, "root" | "path">): HostProgram[] {
+export function missingPrograms(host: Pick<Host, "root" | "path" | "for">): HostProgram[] {
   const dirs = host.path.split(delimiter).filter((d) => d !== "");
-  const has = (command: string) => dirs.some((d) => executable(join(d, command)));
-  return hostPrograms.filter((p) => !(p.when === "not root" && host.root) && !p.commands.some(has));
+  const has = (command: string) => (command.startsWith("/") ? existsSync(command) : dirs.some((d) => executable(join(d, command))));
+  const wanted = (p: HostProgram) => p.when === undefined || (p.when === "vm" ? host.for === "vm" : !host.root);
+  return hostPrograms.filter((p) => wanted(p) && !p.commands.some(has));
 }
 
 function lacking(missing: readonly HostProgram[], command: string): UserError {
-  return new UserError("set-up.missing", `this machine lacks ${missing.map((p) => `\`${p.commands[0]}\` (${p.why})`).join(", ")}`, {
+  return new UserError("set-up.missing", `this machine lacks ${missing.map((p) => `\`${p.commands[0]!.startsWith("/") ? p.package : p.commands[0]}\` (${p.why})`).join(", ")}`, {
     hint: `${command} ${missing.map((p) => p.package).join(" ")}`,
   });
 }

@@ -4,7 +4,11 @@ import { formatAlternative, parseRelations, provided, satisfies, type Alternativ
 import type { IndexedDeb } from "../deb/index.ts";
 
 /** What the tools tree must have: programs whose bytes reach results, and what the sandbox runs. */
-export const toolRoots = ["coreutils", "dash", "gzip", "libcap2-bin", "libeatmydata1", "mount", "tar", "util-linux", "xz-utils", "zstd"] as const;
+export const toolRoots = [
+  "coreutils", "dash", "gzip", "libcap2-bin", "libeatmydata1", "mount", "tar", "util-linux", "xz-utils", "zstd",
+  // Disks: table, file systems, boot loader; sed for what they say to each other.
+  "dosfstools", "e2fsprogs", "fdisk", "mtools", "sed", "systemd-boot-efi",
+] as const;
 
 /** Where candidates come from: an archive, or the packages of a lock. */
 export interface Source {

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
 import { confPlace, type ConfSources } from "./confplace.ts";
+import { checkDisk, checkListens } from "./confdisk.ts";
+import { choice, flag, matching, stringList, ticked } from "./confkinds.ts";
 import { checkUsers } from "./confusers.ts";
 import type { Conf, Mirror } from "./plan.ts";
 import { plainObject, shown } from "./values.ts";
@@ -39,6 +41,7 @@ const fields: Readonly<Record<string, Check>> = {
   cmdline: (v, c) => checkWords(v ?? [], c),
   excludes: (v, c) => checkExcludes(v ?? [], c),
   disk: (v, c) => checkDisk(v, c),
+  listens: (v, c) => checkListens(v ?? [], c),
 };
 
 /** `image` as a conf with its defaults; what is wrong is in `found`, and then the conf is not to be used. */
@@ -142,49 +145,4 @@ function checkExcludes(v: unknown, c: Complaints): unknown {
   const list = stringList("excludes", v, c);
   for (const glob of list?.filter((g) => !g.startsWith("/")) ?? []) c.wrong(["excludes", glob], `\`excludes\` has \`${glob}\`, which is no path from \`/\``, `"/${glob}"`);
   return list;
-}
-
-/** Nothing reads it yet; what is in it has to be what a later version will take. */
-function checkDisk(v: unknown, c: Complaints): unknown {
-  if (v === undefined) return undefined;
-  if (!plainObject(v) || !plainObject(v.root)) return void c.wrong(["disk"], "`disk` has no `root`", 'disk: { root: { size: "fit" } },');
-  const data = v.data as Record<string, unknown> | undefined;
-  for (const [part, size] of [["root", v.root.size], ["data", data?.size]] as const) {
-    if (size !== undefined && !/^(\d+[MG]|rest|fit(\+\d+[MG])?)$/.test(String(size))) c.wrong(["disk", part, "size"], `\`disk.${part}.size\` is ${shown(size)}; expected \`4G\`, \`500M\`, \`rest\`, \`fit\` or \`fit+200M\``);
-  }
-  if (v.root.mode !== undefined) choice("mode", v.root.mode, { of: ["rw", "overlay", "tmpfs"], c });
-  if (data !== undefined && (typeof data.mount !== "string" || !data.mount.startsWith("/"))) c.wrong(["disk", "data"], "`disk.data` has no `mount`, a path from `/`");
-  return v;
-}
-
-// ── Kinds of values ────────────────────────────────────────────────────────────────────────────────────────────────
-
-function choice(key: string, v: unknown, { of, c }: { of: readonly string[]; c: Complaints }): unknown {
-  if (typeof v === "string" && of.includes(v)) return v;
-  if (v === undefined) return void c.wrong([], `the conf has no \`${key}\``, `${key}: ${JSON.stringify(of.at(key === "suite" ? 1 : 0))},`);
-  const near = typeof v === "string" ? nearest(v, of) : undefined;
-  c.wrong([key], `\`${key}\` is ${shown(v)}; expected ${ticked(of, "or")}`, near && `${key}: ${JSON.stringify(near)},`);
-  return undefined;
-}
-
-function flag(key: string, v: unknown, c: Complaints): unknown {
-  if (v === undefined || typeof v === "boolean") return v;
-  return void c.wrong([key], `\`${key}\` is ${shown(v)}; expected \`true\` or \`false\``);
-}
-
-function matching(key: string, v: unknown, o: { match: RegExp; like: string; c: Complaints }): unknown {
-  if (typeof v === "string" && o.match.test(v)) return v;
-  return void o.c.wrong([key], `\`${key}\` is ${shown(v)}; expected something like ${o.like}`);
-}
-
-function stringList(key: string, v: unknown, c: Complaints): string[] | undefined {
-  if (!Array.isArray(v)) return void c.wrong([key], `\`${key}\` is ${shown(v)}; expected a list of texts`);
-  const bad = v.find((one) => typeof one !== "string") as unknown;
-  if (bad !== undefined) return void c.wrong([key], `\`${key}\` has ${shown(bad)} in it; expected texts`);
-  return [...v] as string[];
-}
-
-function ticked(words: readonly string[], last = "and"): string {
-  const all = words.map((w) => `\`${w}\``);
-  return all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} ${last} ${all.at(-1)}`;
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
 import { parseDeb } from "./debspec.ts";
 import { FieldValue, int, listOf, oneOf, optional, readOptions, text } from "./options.ts";
-import type { Conf } from "./plan.ts";
+import type { Conf, PlannedBootTest } from "./plan.ts";
 import { here, mustBeOpen, type ScriptletRecord } from "./record.ts";
 import { DownloadValue, LocalDebValue, SecretValue, kindOf, lines } from "./values.ts";
 
@@ -100,6 +100,11 @@ function phases(r: ScriptletRecord) {
     before: phase("before"),
     run: phase("run"),
     runLast: phase("runLast"),
+    bootTest: (name: unknown, fn: unknown) => {
+      mustBeOpen(r, "bootTest()");
+      if (typeof name !== "string" || typeof fn !== "function") throw new UserError("boot-test.arguments", `bootTest() takes a name and a function and got ${kindOf(name)} and ${kindOf(fn)}`);
+      r.bootTests.push({ name, fn: fn as PlannedBootTest["fn"], where: here(r) });
+    },
     defineImage: () => {
       throw new UserError("load.define-image", "defineImage() is for conf/*.ts; a scriptlet reads `conf`");
     },

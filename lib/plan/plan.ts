@@ -1,12 +1,12 @@
 // What the scriptlets said, in order, before anything is done.
-import type { Image, FileSteps, Steps, Mirror, User } from "../api.ts";
+import type { BootTest, Disk, Image, FileSteps, Steps, Mirror, User } from "../api.ts";
 import type { Where } from "../errors.ts";
 import type { Project } from "../project.ts";
 
-export type { Mirror, User };
+export type { BootTest, Disk, Mirror, User };
 
 /** A checked image definition with its defaults filled in. */
-export interface Conf extends Omit<Image, "options" | "components" | "updates" | "security" | "locale" | "timezone" | "users" | "cmdline" | "excludes" | "mirrors"> {
+export interface Conf extends Omit<Image, "options" | "components" | "updates" | "security" | "locale" | "timezone" | "users" | "cmdline" | "excludes" | "listens" | "mirrors"> {
   /** NAME of conf/NAME.ts. */
   readonly name: string;
   /** Absolute path of conf/NAME.ts. */
@@ -22,6 +22,7 @@ export interface Conf extends Omit<Image, "options" | "components" | "updates" |
   readonly users: readonly User[];
   readonly cmdline: readonly string[];
   readonly excludes: readonly string[];
+  readonly listens: readonly string[];
   readonly mirrors: readonly Mirror[];
 }
 
@@ -49,6 +50,12 @@ export interface PlannedDownload {
   readonly where: Where;
 }
 
+export interface PlannedBootTest {
+  readonly name: string;
+  readonly fn: (c: BootTest) => void | PromiseLike<void>;
+  readonly where: Where;
+}
+
 export interface PlannedScriptlet {
   readonly name: string;
   /** Absolute path of base/NAME.ts. */
@@ -72,6 +79,7 @@ export interface PlannedScriptlet {
   readonly before: readonly ((c: FileSteps) => void)[];
   readonly run: readonly ((c: Steps) => void | PromiseLike<void>)[];
   readonly runLast: readonly ((c: Steps) => void | PromiseLike<void>)[];
+  readonly bootTests: readonly PlannedBootTest[];
   /** Finds the line of the scriptlet's source in an error thrown by one of its functions, or by now (`new Error()`). */
   readonly whereOf: (error: unknown) => Where;
 }

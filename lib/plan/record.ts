@@ -4,7 +4,7 @@ import { UserError, type Where } from "../errors.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Source } from "./catalogue.ts";
 import type { Edge } from "./graph.ts";
-import type { Conf, PlannedDeb, PlannedDownload, PlannedScriptlet } from "./plan.ts";
+import type { Conf, PlannedBootTest, PlannedDeb, PlannedDownload, PlannedScriptlet } from "./plan.ts";
 import { lazyWhere, tracer } from "./where.ts";
 import { secretName } from "./values.ts";
 
@@ -23,6 +23,7 @@ export interface ScriptletRecord {
   readonly before: ((c: FileSteps) => void)[];
   readonly run: ((c: Steps) => void | PromiseLike<void>)[];
   readonly runLast: ((c: Steps) => void | PromiseLike<void>)[];
+  readonly bootTests: PlannedBootTest[];
   readonly whereOf: (error: unknown) => Where;
   options: boolean;
   /** Whether it is being loaded: no call counts before or after. */
@@ -34,7 +35,7 @@ export function newRecord(source: Source, bundle: Bundle): ScriptletRecord {
   const { name, file, root } = source;
   return {
     name, source, bundle,
-    needs: [], afters: [], debs: [], debconf: [], excludes: [], downloads: [], before: [], run: [], runLast: [],
+    needs: [], afters: [], debs: [], debconf: [], excludes: [], downloads: [], before: [], run: [], runLast: [], bootTests: [],
     secrets: new Set(), confReads: new Set(),
     whereOf: tracer({ id: bundleId(source), root, map: bundle.map, file, scriptlet: name }),
     options: false, open: true, exports: undefined,
@@ -64,7 +65,7 @@ export function sealed(r: ScriptletRecord, conf: Conf): PlannedScriptlet {
       return [...r.confReads, ...(r.options ? ["options"] : [])].sort();
     },
     inputs: r.bundle.inputs, bundle: r.bundle.sha256,
-    before: r.before, run: r.run, runLast: r.runLast, whereOf: r.whereOf,
+    before: r.before, run: r.run, runLast: r.runLast, bootTests: r.bootTests, whereOf: r.whereOf,
   };
 }
 

@@ -65,6 +65,6 @@ function told(built: Built): Outcome {
   return {
     text: `${relative(process.cwd(), built.image) || built.image}: ${formatBytes(built.bytes)}, ${formatCount(built.paths, "path")}, in ${formatTime(ms)}`,
     data: { ...built, ms: Math.round(ms) },
-    next: [`debcast tar`, `debcast shell`],
+    next: [`debcast tar`, `debcast disk`, `debcast shell`],
   };
 }

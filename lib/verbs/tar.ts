@@ -1,15 +1,14 @@
-import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { UserError } from "../errors.ts";
 import { stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { readLock, type Lock } from "../lock.ts";
-import { imageFiles, isHalfChanged, readState } from "../output/image.ts";
+import { imageFiles, readState } from "../output/image.ts";
 import { sourcesSame } from "../output/sources.ts";
 import { compressorFor, packTar } from "../output/tar.ts";
 import { prepare, type Prepared } from "../prepare.ts";
 import { imageName } from "../project.ts";
 import { openSandbox } from "../tools.ts";
+import { imageOf } from "./built.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -25,11 +24,9 @@ export const verb: Verb = {
     const lock = provedLock(c) ?? (await prepared()).lock;
     const name = imageName(c.conf);
     const file = c.options.output === undefined ? join(c.project.outDir, `${name}.tar.zst`) : resolve(c.options.output as string);
-    const files = imageFiles(c.project, name);
-    if (!existsSync(files.image)) throw new UserError("tar.no-image", `\`${name}\` has not been built`, { hint: `debcast image` });
-    if (isHalfChanged(files)) throw new UserError("tar.not-whole", `\`${name}\` is not whole: a build was ended while it brought the image up to date`, { hint: `debcast image` });
+    const image = imageOf(c, name);
     const sandbox = await openSandbox(c, lock, prepared);
-    const bytes = await stage(c.emit, "tar", () => packTar({ image: files.image, file, sandbox }), formatBytes);
+    const bytes = await stage(c.emit, "tar", () => packTar({ image, file, sandbox }), formatBytes);
     return { text: `${relative(process.cwd(), file)}: ${formatBytes(bytes)}`, data: { file, bytes } };
   },
 };

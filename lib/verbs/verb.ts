@@ -9,6 +9,8 @@ export interface VerbOption {
   /** Placeholder for the value in the help: `FILE`. */
   readonly value?: string;
   readonly help: string;
+  /** Can be given several times: its value is a list. */
+  readonly multiple?: boolean;
 }
 
 export interface Context {
@@ -19,7 +21,7 @@ export interface Context {
   readonly args: readonly string[];
   /** What follows `--`. */
   readonly rest: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly mirrors: readonly string[];
   readonly cache: boolean;
   readonly locked: boolean;

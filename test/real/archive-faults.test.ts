@@ -46,7 +46,7 @@ function open(mirrors: readonly TestArchive[], o: Ask = {}): Promise<Archives> {
   mkdirSync(apt, { recursive: true });
   const conf: Conf = {
     name: "test", file: join(space.dir, "conf/test.ts"), suite: "trixie", arch: "amd64", scriptlets: [], hostname: "test", options: {}, components: ["main"],
-    updates: false, security: false, locale: "C.UTF-8", timezone: "Etc/UTC", users: [], cmdline: [], excludes: [], mirrors: [],
+    updates: false, security: false, locale: "C.UTF-8", timezone: "Etc/UTC", users: [], cmdline: [], excludes: [], listens: [], mirrors: [],
     keyring: o.keyring ?? mirrors[0]!.keyring, ...o.conf,
   };
   return openArchives({ project: openProject(space.dir, {}), conf, mirrors: mirrors.map((m) => m.uri), emit: () => {}, state: o.state, offline: o.offline, apt });

@@ -45,7 +45,7 @@ export function stanzas(short: string): string {
 }
 
 /** What the tools tree wants, so that a plan can be resolved. */
-export const tools = ["coreutils", "dash", "gzip", "libcap2-bin", "libeatmydata1", "mount", "tar", "util-linux", "xz-utils", "zstd"].map((n) => `${n} 1\n`).join("\n");
+export const tools = ["coreutils", "dash", "dosfstools", "e2fsprogs", "fdisk", "gzip", "libcap2-bin", "libeatmydata1", "mount", "mtools", "sed", "systemd-boot-efi", "tar", "util-linux", "xz-utils", "zstd"].map((n) => `${n} 1\n`).join("\n");
 
 /** Scriptlets by name, each with the arguments of its installDeb calls, one per line of base/NAME.ts. */
 export function planOf(scriptlets: Record<string, readonly string[]>, o: { conf?: Partial<Conf>; bases?: readonly string[] } = {}): Plan {

@@ -47,7 +47,7 @@ test("only what is missing is named", async () => {
 });
 
 test("everything there: silence", async () => {
-  for (const p of hostPrograms) program(p.commands[0]!);
+  for (const p of hostPrograms.filter((q) => q.when !== "vm")) program(p.commands[0]!);
   await ensureHostPrograms((e) => expect.unreachable(JSON.stringify(e)), host(false));
 });
 

@@ -20,6 +20,7 @@ test("defaults are filled in", async () => {
       "hostname": "box",
       "inputs": [],
       "keyring": undefined,
+      "listens": [],
       "locale": "C.UTF-8",
       "mirrors": [],
       "name": "base",

@@ -1,0 +1,67 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { UserError } from "../errors.ts";
+import { formatTime, formatWhere } from "../format.ts";
+import { load } from "../prepare.ts";
+import { imageName } from "../project.ts";
+import { ensureHostPrograms } from "../setup.ts";
+import { bootTest, type Result } from "../vm/boottest.ts";
+import { diskOf } from "../vm/disk.ts";
+import { startMachine } from "../vm/machine.ts";
+import { accelerator } from "../vm/qemu.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+import { memoryOf } from "./vm.ts";
+
+export const verb: Verb = {
+  name: "boot-test",
+  usage: "boot-test [FILE]",
+  summary: "start the image in QEMU and look whether it is as it should be",
+  args: [0, 1],
+  options: {
+    memory: { type: "string", value: "MB", help: "default: 1024" },
+    timeout: { type: "string", value: "SECONDS", help: "how long to wait for the machine (default: 120, and 600 without KVM)" },
+    within: { type: "string", value: "SECONDS", help: "fail when the way to multi-user takes longer" },
+  },
+  run: async (c: Context): Promise<Outcome> => {
+    const [timeout, within] = [seconds(c, "timeout"), seconds(c, "within")];
+    const memory = memoryOf(c.options.memory as string | undefined);
+    const { plan, conf } = await load(c);
+    await ensureHostPrograms(c.emit, { for: "vm" });
+    const disk = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
+    const { accel, why } = await accelerator();
+    if (why !== undefined) c.emit({ type: "note", text: `no KVM: ${why}. The machine is emulated, which takes some ten times as long.` });
+    const machine = await startMachine({ disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel });
+    const log = join(c.project.outDir, `${imageName(c.conf)}.boot.log`);
+    try {
+      const patience = timeout ?? (accel === "kvm" ? 120 : 600);
+      const done = (r: Result) => c.emit({ type: "note", text: line(r) });
+      return outcome(await bootTest({ machine, plan, patience, ...(within !== undefined && { within }), done }), conf.name, log);
+    } finally {
+      mkdirSync(c.project.outDir, { recursive: true });
+      writeFileSync(log, machine.console());
+      await machine.kill();
+    }
+  },
+};
+
+function seconds(c: Context, option: string): number | undefined {
+  const given = c.options[option] as string | undefined;
+  if (given === undefined || /^\d{1,5}$/.test(given)) return given === undefined ? undefined : Number(given);
+  throw new UserError("boot-test.seconds", `\`--${option} ${given}\` is no number of seconds`);
+}
+
+function line(r: Result): string {
+  const { error } = r;
+  if (!error) return `  ✓ ${r.name}${r.found ? `: ${r.found}` : ""} (${formatTime(r.ms)})`;
+  const details = error.details ? `\n${error.details.split("\n").map((l) => `      ${l}`).join("\n")}` : "";
+  return `  ✗ ${r.name}: ${error.message}${error.where ? `\n      at ${formatWhere(error.where)}` : ""}${details}`;
+}
+
+function outcome(results: readonly Result[], name: string, log: string): Outcome {
+  const failed = results.filter((r) => r.error).length;
+  return {
+    text: `${name}: ${results.length - failed} passed, ${failed} failed; console: ${relative(process.cwd(), log)}`,
+    data: { passed: results.length - failed, failed, console: log, results: results.map(({ error, ...r }) => ({ ...r, ...(error && { error: error.message, details: error.details }) })) },
+    ...(failed > 0 && { code: 1 }),
+  };
+}

@@ -1,0 +1,116 @@
+import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
+import { mappedRanges, writeBmap } from "../disk/bmap.ts";
+import { bootFiles } from "../disk/boot.ts";
+import { described, deviceFor, writeDevice } from "../disk/device.ts";
+import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
+import { layOut } from "../disk/layout.ts";
+import { makeDisk } from "../disk/make.ts";
+import { needsOf } from "../disk/needs.ts";
+import { compress, kindOf, toQcow2 } from "../disk/kinds.ts";
+import { UserError } from "../errors.ts";
+import { span, stage } from "../events.ts";
+import { formatBytes } from "../format.ts";
+import { prepare, type Prepared } from "../prepare.ts";
+import { openSandbox } from "../tools.ts";
+import { confirm } from "./ask.ts";
+import { imageOf } from "./built.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  name: "disk",
+  usage: "disk [-o FILE]",
+  summary: "a disk that boots: .img, .img.zst or .qcow2, to be written with dd or bmaptool",
+  options: {
+    output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.img" },
+    set: { type: "string", multiple: true, value: "KEY=VALUE", help: "of this one device: hostname, address, gateway, dns, serial; can be repeated" },
+    device: { type: "string", value: "DEV", help: "write it to this disk, after a question" },
+    yes: { type: "boolean", help: "ask nothing" },
+    table: { type: "string", value: "FILE", help: "a disk for each row: out/HOSTNAME.img" },
+  },
+  namespaces: "of a user",
+  run: async (c: Context): Promise<Outcome> => {
+    const values = parseSet((c.options.set as string[] | undefined) ?? []);
+    const rows = c.options.table === undefined ? undefined : parseTable(c.options.table as string);
+    if (rows && (c.options.device !== undefined || c.options.output !== undefined || Object.keys(values).length > 0)) throw new UserError("disk.table", "`--table` says what the disks are called and what is in them", { hint: "leave out `-o`, `--set` and `--device`" });
+    const file = c.options.output === undefined ? join(c.project.outDir, `${basename(c.conf, ".ts")}.img`) : resolve(c.options.output as string);
+    if (kindOf(file) !== "img" && c.options.device !== undefined) throw new UserError("disk.device", "a device is written from an .img", { hint: "leave out `-o`" });
+    const p = await prepare(c);
+    const image = imageOf(c, p.conf.name);
+    if (!p.plan.scriptlets.some((s) => s.name === "disk")) throw new UserError("disk.scriptlet", `\`${p.conf.name}\` lacks the scriptlet \`disk\`, which makes it start from one`, { hint: 'scriptlets: ["disk", …],' });
+    const disk = p.conf.disk ?? { root: {} };
+    const boot = bootFiles(image, p.conf, "root-a");
+    const seed = seedOf(p);
+    const layout = layOut(disk, needsOf(image, boot), seed);
+    const sandbox = await openSandbox(c, p.lock, async () => p);
+    const work = join(c.project.outDir, `.${p.conf.name}.disk`);
+    const o = { layout, image, sandbox, work: `${work}.values` };
+    const whole = { image, layout, boot, sandbox, work, seed };
+    if (rows) return table(c, { rows, whole, o });
+    const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
+    if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${p.conf.name}\` and loses what is on it`, device.path);
+    const made = await stage(c.emit, "disk", () => one(c, { file, values, whole, o }), () => formatBytes(layout.bytes));
+    if (device) {
+      await stage(c.emit, "disk", () => writeDevice(file, device, c.emit), () => `${device.path} written and compared`);
+      return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made } };
+    }
+    return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made)} are written`, data: { file, bytes: layout.bytes, written: made }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
+  },
+};
+
+interface Making {
+  readonly whole: Omit<Parameters<typeof makeDisk>[0], "file">;
+  readonly o: Parameters<typeof setValues>[2];
+}
+
+/** Makes one disk; returns the bytes that are not zeros. */
+async function one(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<number> {
+  const kind = kindOf(m.file);
+  const raw = kind === "img" ? m.file : `${m.file}.raw`;
+  let written = 0;
+  await makeDisk({ ...m.whole, file: raw }, async (part) => {
+    await setValues(part, m.values, m.o);
+    written = await span(c.emit, "block map", "disk", async () => mapped(part, kind === "img" ? `${m.file}.bmap` : undefined));
+  });
+  if (kind === "img") return written;
+  try {
+    await (kind === "zst" ? compress(raw, m.file, m.whole.sandbox) : toQcow2(raw, m.file));
+  } finally {
+    rmSync(raw, { force: true });
+  }
+  return statSync(m.file).size;
+}
+
+async function mapped(part: string, bmap: string | undefined): Promise<number> {
+  const map = mappedRanges(part);
+  if (bmap !== undefined) writeBmap(bmap, map);
+  return map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * 4096, 0);
+}
+
+/** The first one is made, the others are copies of it with other values. */
+async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }): Promise<Outcome> {
+  const plain = join(c.project.outDir, `.${basename(c.conf, ".ts")}.plain.img`);
+  const files: string[] = [];
+  try {
+    await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => {}));
+    for (const row of m.rows) {
+      const file = join(c.project.outDir, `${row.hostname}.img`);
+      await stage(c.emit, "disk", async () => {
+        const part = `${file}.part`;
+        copyFileSync(plain, part, constants.COPYFILE_FICLONE);
+        await setValues(part, row, m.o);
+        await mapped(part, `${file}.bmap`);
+        renameSync(part, file);
+      }, () => row.hostname!);
+      files.push(file);
+    }
+  } finally {
+    if (existsSync(plain)) rmSync(plain);
+  }
+  return { text: files.map((f) => relative(process.cwd(), f)).join("\n"), data: { files } };
+}
+
+/** What the ids of a disk are drawn from: the same lock and conf have the same. */
+function seedOf(p: Prepared): string {
+  return [p.conf.name, p.epoch, ...p.lock.debs.filter((d) => d.roles.includes("image")).map((d) => d.sha256)].join(" ");
+}

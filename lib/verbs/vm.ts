@@ -1,0 +1,66 @@
+import { copyFileSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { loadConf } from "../conf.ts";
+import { UserError } from "../errors.ts";
+import { imageName } from "../project.ts";
+import { start } from "../run.ts";
+import { ensureHostPrograms } from "../setup.ts";
+import { diskOf } from "../vm/disk.ts";
+import { freePort } from "../vm/machine.ts";
+import { accelerator, machine } from "../vm/qemu.ts";
+import { runningFile, userOf } from "../vm/running.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+export const verb: Verb = {
+  name: "vm",
+  usage: "vm [FILE]",
+  summary: "start the image in QEMU, its console on this terminal",
+  args: [0, 1],
+  options: {
+    keep: { type: "boolean", help: "a disk that lasts: out/NAME.vm.img, made the first time" },
+    memory: { type: "string", value: "MB", help: "default: 1024" },
+    display: { type: "boolean", help: "a window with the screen" },
+    usb: { type: "string", multiple: true, value: "VENDOR:PRODUCT", help: "give it a USB device of this machine (hex, as lsusb says); can be repeated" },
+    disk: { type: "string", multiple: true, value: "FILE", help: "a further disk; can be repeated" },
+  },
+  run: async (c: Context): Promise<Outcome> => {
+    const usb = (c.options.usb as string[] | undefined) ?? [];
+    for (const id of usb) if (!/^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(id)) throw new UserError("vm.usb", `\`--usb ${id}\` is no USB device`, { hint: "--usb 0403:6001   # lsusb lists them" });
+    const memory = memoryOf(c.options.memory as string | undefined);
+    await ensureHostPrograms(c.emit, { for: "vm" });
+    const name = imageName(c.conf);
+    const built = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
+    const disk = c.options.keep === true ? lasting(built, join(c.project.outDir, `${name}.vm.img`)) : built;
+    const { accel, why } = await accelerator();
+    if (why !== undefined) c.emit({ type: "note", text: `no KVM: ${why}. The machine is emulated, which takes some ten times as long.` });
+    const sshPort = await freePort();
+    const user = c.args[0] === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
+    const dir = mkdtempSync(join(tmpdir(), "vm-"));
+    const running = runningFile(c.project, name);
+    try {
+      mkdirSync(c.project.outDir, { recursive: true });
+      writeFileSync(running, JSON.stringify({ port: sshPort, pid: process.pid, user }));
+      c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
+      const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks: (c.options.disk as string[] | undefined) ?? [], usb, display: c.options.display === true, terminal: true, accel, dir });
+      const child = start(argv, { terminal: true });
+      const status = await new Promise<number>((done, reject) => child.on("error", reject).on("exit", (code) => done(code ?? -1)));
+      return { data: { status }, ...(status !== 0 && { code: 1 }) };
+    } finally {
+      rmSync(running, { force: true });
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+};
+
+export function memoryOf(given: string | undefined): number {
+  if (given === undefined) return 1024;
+  if (/^\d{2,6}$/.test(given)) return Number(given);
+  throw new UserError("vm.memory", `\`--memory ${given}\` is no number of megabytes`, { hint: "--memory 2048" });
+}
+
+/** A copy of the disk that is there from one start to the next. */
+function lasting(built: string, to: string): string {
+  if (!existsSync(to)) copyFileSync(built, to, constants.COPYFILE_FICLONE);
+  return relative(process.cwd(), to);
+}

@@ -1,0 +1,176 @@
+// The assertions of `debcast boot-test`, on a machine that has just been started: what every image has to fulfil, then what its
+// scriptlets bring along.
+import type { UsbSerial } from "../api.ts";
+import { UserError, type Where } from "../errors.ts";
+import type { Conf, Plan } from "../plan/plan.ts";
+import { shellQuote } from "../run.ts";
+import { expectation } from "./expect.ts";
+import { sleep, type Machine } from "./machine.ts";
+import { listening } from "./ports.ts";
+import { plugSerial } from "./usbserial.ts";
+
+export interface Result {
+  readonly name: string;
+  readonly ms: number;
+  /** What was found, when that is worth a word. */
+  readonly found?: string;
+  readonly error?: { readonly message: string; readonly details?: string | undefined; readonly where?: Where | undefined };
+}
+
+export interface TestOptions {
+  readonly machine: Machine;
+  readonly plan: Plan;
+  /** Seconds until the machine has to answer. */
+  readonly patience: number;
+  /** Seconds from the kernel's start to multi-user.target; none: as long as it takes. */
+  readonly within?: number;
+  readonly done: (r: Result) => void;
+}
+
+interface Assertion {
+  readonly name: string;
+  readonly where?: Where;
+  /** Throws, or says what it found. */
+  readonly look: () => Promise<string | void>;
+}
+
+/** Runs all of them, one after the other; when the machine does not come up at all, that is the only result. */
+export async function bootTest(o: TestOptions): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const a of [...ownAssertions(o), ...planned(o)]) {
+    const start = performance.now();
+    const outcome = await a.look().then((found) => (found ? { found } : {}), (e: unknown) => ({ error: asError(e, a) }));
+    const result = { name: a.name, ms: performance.now() - start, ...outcome };
+    results.push(result);
+    o.done(result);
+    if (a.name === comesUp && "error" in outcome) break;
+  }
+  return results;
+}
+
+const comesUp = "comes up";
+
+function asError(e: unknown, a: Assertion): NonNullable<Result["error"]> {
+  if (!(e instanceof UserError)) throw e;
+  return { message: e.message, details: e.details, where: e.where ?? a.where };
+}
+
+// ── Of every image ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+function ownAssertions(o: TestOptions): Assertion[] {
+  const { machine, plan: { conf } } = o;
+  const ask = (script: string) => asking(machine, script);
+  return [
+    { name: comesUp, look: () => up(o) },
+    { name: "is running", look: () => running(ask) },
+    { name: "no failed unit", look: () => noneFailed(ask) },
+    { name: "listens where it should", look: () => listens(ask, conf) },
+    { name: `root is ${conf.disk?.root.mode ?? "rw"}`, look: () => rootMode(ask, conf) },
+    { name: o.within === undefined ? "time to multi-user" : `multi-user within ${o.within} s`, look: () => inTime(ask, o.within) },
+  ];
+}
+
+type Ask = (script: string) => Promise<string>;
+
+async function asking(machine: Machine, script: string): Promise<string> {
+  const r = await machine.agent.ask(script);
+  if (r.status === 0) return r.stdout.replace(/\n$/, "");
+  throw new UserError("boot-test.command", `\`${script.trim().split("\n")[0]}\` ended with status ${r.status} in the machine`, { details: `${r.stdout}${r.stderr}`.trim() });
+}
+
+async function up({ machine, patience }: TestOptions): Promise<void> {
+  const late = new Promise<"late">((resolve) => void setTimeout(resolve, patience * 1000, "late").unref());
+  const what = await Promise.race([machine.agent.up.then(() => "up" as const), late, machine.ended.then(() => "ended" as const)]);
+  if (what === "up") return;
+  const last = machine.console().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").trimEnd().split(/\r?\n/).slice(-25).join("\n");
+  throw new UserError("boot-test.down", what === "ended" ? "the machine ended before it was up" : `nothing answers after ${patience} s`, { details: last });
+}
+
+async function running(ask: Ask): Promise<void> {
+  const state = await ask("systemctl is-system-running --wait || true");
+  if (state === "running") return;
+  throw new UserError("boot-test.state", `the system is \`${state}\``, { details: await ask("systemctl list-jobs --no-legend --plain; systemctl --failed --no-legend --plain") });
+}
+
+async function noneFailed(ask: Ask): Promise<void> {
+  const failed = (await ask("systemctl --failed --no-legend --plain")).split("\n").map((l) => l.trim().split(/\s+/)[0]!).filter((u) => u !== "");
+  if (failed.length === 0) return;
+  const [unit] = failed;
+  const details = await ask(`systemctl status --no-pager --lines=15 ${shellQuote([unit!])} || true`);
+  throw new UserError("boot-test.failed", `failed: ${failed.join(", ")}`, { details });
+}
+
+async function listens(ask: Ask, conf: Conf): Promise<string> {
+  const names = ["tcp", "tcp6", "udp", "udp6"];
+  const text = await ask(`for t in ${names.join(" ")}; do echo "= $t"; cat /proc/net/$t 2>/dev/null || true; done`);
+  const tables = Object.fromEntries(text.split(/^= /m).slice(1).map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
+  const now = listening(tables);
+  const more = now.filter((p) => !conf.listens.includes(p));
+  const fewer = conf.listens.filter((p) => !now.includes(p));
+  if (more.length + fewer.length === 0) return now.join(" ");
+  throw new UserError("boot-test.ports", [...more.map((p) => `${p} listens, and the conf does not say so`), ...fewer.map((p) => `${p} does not listen, and the conf says so`)].join("; "));
+}
+
+async function rootMode(ask: Ask, conf: Conf): Promise<void> {
+  const wanted = conf.disk?.root.mode ?? "rw";
+  const [source, , type, options] = (await ask("grep ' / ' /proc/mounts | tail -n 1")).split(" ");
+  const is = type === "ext4" ? "rw" : type;
+  if (is !== wanted) throw new UserError("boot-test.root", `/ is ${type} on ${source}, and the conf wants \`${wanted}\``);
+  if (!options?.split(",").includes("rw")) throw new UserError("boot-test.root", "/ cannot be written to", { details: options });
+  if (wanted === "rw") return;
+  // Nothing below may be written to either, by whatever name.
+  const disks = (await ask("grep '^/dev/' /proc/mounts || true")).split("\n").filter((l) => l !== "").map((l) => l.split(" "));
+  const writable = disks.filter(([device, where, , flags]) => where !== "/var/log" && where !== conf.disk?.data?.mount && flags!.split(",").includes("rw") && device !== "");
+  if (writable.length > 0) throw new UserError("boot-test.root", `${writable.map((m) => m[1]).join(", ")} can be written to`);
+  if (wanted === "tmpfs" && disks.some(([, where]) => where === "/run/root-image")) throw new UserError("boot-test.root", "the partition that / was copied from is still mounted");
+}
+
+async function inTime(ask: Ask, within: number | undefined): Promise<string> {
+  const show = await ask("systemctl show multi-user.target -p ActiveEnterTimestampMonotonic --value");
+  const seconds = Number(show) / 1e6;
+  if (within !== undefined && !(seconds > 0 && seconds <= within)) throw new UserError("boot-test.time", `it took ${seconds.toFixed(1)} s`);
+  return `${seconds.toFixed(1)} s from the kernel's start`;
+}
+
+// ── Of scriptlets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+function planned(o: TestOptions): Assertion[] {
+  return o.plan.scriptlets.flatMap((s) => s.bootTests.map(({ name, fn, where }) => ({
+    name: `${s.name}: ${name}`, where,
+    look: async () => {
+      const plugged: UsbSerial[] = [];
+      try {
+        await fn({
+          inVm: (script, ...words) => asking(o.machine, quoted(script, words)),
+          expect: (value) => expectation(value),
+          usbSerial: async () => {
+            const serial = await plugSerial(o.machine);
+            plugged.push(serial);
+            return serial;
+          },
+          until,
+        });
+      } catch (e) {
+        if (e instanceof UserError) throw new UserError(e.code, e.message, { details: e.details, where: s.whereOf(e) });
+        throw new UserError("boot-test.threw", String((e as Error | undefined)?.message ?? e), { where: s.whereOf(e) });
+      } finally {
+        for (const serial of plugged) await serial.unplug().catch(() => {});
+      }
+    },
+  })));
+}
+
+async function until(look: () => void | PromiseLike<void>, seconds = 30): Promise<void> {
+  for (const end = performance.now() + seconds * 1000; ; await sleep(500)) {
+    try {
+      return await look();
+    } catch (e) {
+      if (performance.now() > end) throw e;
+    }
+  }
+}
+
+function quoted(script: TemplateStringsArray, words: readonly (string | number | readonly (string | number)[])[]): string {
+  const argv = (w: (typeof words)[number]) => shellQuote((Array.isArray(w) ? w : [w]).map(String));
+  return script.reduce((all, part, i) => `${all}${argv(words[i - 1]!)}${part}`);
+}

@@ -1,0 +1,89 @@
+// The machine that QEMU is asked for: a PC with UEFI, virtio disk and network, USB, a serial console, and a port to an agent inside.
+import { copyFileSync, existsSync, accessSync, constants, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import { collect } from "../run.ts";
+import { agentCredentials, portName } from "./agent.ts";
+
+export interface MachineOptions {
+  readonly disk: string;
+  /** Whether what the machine writes stays in the file. */
+  readonly keep: boolean;
+  /** MiB. */
+  readonly memory: number;
+  readonly cpus: number;
+  /** Port of loopback that leads to the machine's port 22. */
+  readonly sshPort: number;
+  /** Further disks. */
+  readonly disks: readonly string[];
+  /** Host devices `VENDOR:PRODUCT` in hex. */
+  readonly usb: readonly string[];
+  readonly display: boolean;
+  /** Whether the serial console is on this terminal; else it goes to `console`. */
+  readonly terminal: boolean;
+  readonly accel: Accel;
+  /** Directory for sockets and what the firmware keeps. */
+  readonly dir: string;
+}
+
+export type Accel = "kvm" | "tcg";
+
+export const program = "qemu-system-x86_64";
+
+/** Debian's ovmf has had both names. */
+const firmware = ["_4M", ""].map((size) => ({ code: `/usr/share/OVMF/OVMF_CODE${size}.fd`, vars: `/usr/share/OVMF/OVMF_VARS${size}.fd` }));
+
+export const files = { console: "serial.log", control: "qmp.sock", agent: "agent.sock", vars: "vars.fd" } as const;
+
+/** Makes the files that it names, and returns the command. */
+export function machine(o: MachineOptions): string[] {
+  const at = (name: string) => join(o.dir, name);
+  const found = firmware.find((f) => existsSync(f.code) && existsSync(f.vars));
+  if (!found) throw new UserError("vm.firmware", "this machine lacks UEFI firmware for virtual machines", { hint: "sudo apt-get install ovmf" });
+  if (!existsSync(at(files.vars))) copyFileSync(found.vars, at(files.vars));
+  const credentials = agentCredentials().map(({ name, text }, i) => {
+    writeFileSync(at(`credential.${i}`), `io.systemd.credential.binary:${name}=${Buffer.from(text).toString("base64")}`);
+    return ["-smbios", `type=11,path=${at(`credential.${i}`)}`];
+  });
+  return [
+    program, "-name", "debcast", "-no-user-config", "-nodefaults",
+    "-machine", "q35", "-accel", o.accel, "-cpu", o.accel === "kvm" ? "host" : "max", "-smp", String(o.cpus), "-m", String(o.memory),
+    "-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${found.code}`, "-drive", `if=pflash,unit=1,format=raw,file=${at(files.vars)}`,
+    ...[o.disk, ...o.disks].flatMap((file, i) => [
+      "-drive", `if=none,id=disk${i},format=${file.endsWith(".qcow2") ? "qcow2" : "raw"},file=${file.replaceAll(",", ",,")},${o.keep ? "cache=writeback" : "snapshot=on,cache=unsafe"},discard=unmap`,
+      "-device", `virtio-blk-pci,drive=disk${i},bootindex=${i},serial=disk${i}`,
+    ]),
+    "-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${o.sshPort}-:22`, "-device", "virtio-net-pci,netdev=net0,romfile=",
+    "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb",
+    ...o.usb.flatMap((id) => ["-device", `usb-host,vendorid=0x${id.split(":")[0]},productid=0x${id.split(":")[1]}`]),
+    "-device", "virtio-serial-pci", "-chardev", `socket,id=agent,path=${at(files.agent)},server=on,wait=off`, "-device", `virtserialport,chardev=agent,name=${portName}`,
+    ...credentials.flat(),
+    "-qmp", `unix:${at(files.control)},server=on,wait=off`,
+    ...(o.display ? ["-device", "virtio-vga", "-display", "gtk", "-device", "usb-kbd", "-device", "usb-tablet"] : ["-display", "none"]),
+    ...(o.terminal ? ["-chardev", `stdio,id=console,mux=on,signal=off,logfile=${at(files.console)}`, "-mon", "chardev=console"] : ["-chardev", `file,id=console,path=${at(files.console)}`]),
+    "-serial", "chardev:console",
+  ];
+}
+
+/** Whether KVM works: that the device is there says little, in a container or a virtual machine it may fail when it is first used. */
+export async function accelerator(): Promise<{ accel: Accel; why?: string }> {
+  try {
+    accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
+  } catch (e) {
+    return { accel: "tcg", why: (e as NodeJS.ErrnoException).code === "ENOENT" ? "there is no /dev/kvm" : "/dev/kvm may not be used; is your user in the group kvm?" };
+  }
+  // Nothing but a first instruction, which ends the machine with a status that nothing else has.
+  const dir = mkdtempSync(join(tmpdir(), "kvm-"));
+  try {
+    const rom = Buffer.alloc(65536);
+    // mov al, 10h; mov dx, f4h; out dx, al; hlt: where a PC begins, 16 bytes before the end.
+    Buffer.from([0xb0, 0x10, 0xba, 0xf4, 0x00, 0xee, 0xf4]).copy(rom, 65520);
+    writeFileSync(join(dir, "rom"), rom);
+    const r = await collect(["timeout", "10", program, "-no-user-config", "-nodefaults", "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "16", "-display", "none", "-bios", join(dir, "rom"), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    if (r.code === (0x10 << 1) + 1) return { accel: "kvm" };
+    return { accel: "tcg", why: `KVM fails when it is used (${r.stderr.trim().split("\n")[0]?.replace(/^\S+: (error: )?/, "") || `status ${r.code}`})` };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,30 @@
+// out/NAME.vm.json: how to reach the machine that `debcast vm` has running.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../errors.ts";
+import type { Conf } from "../plan/plan.ts";
+import type { Project } from "../project.ts";
+
+export interface Running {
+  readonly port: number;
+  /** Of the debcast that looks after it. */
+  readonly pid: number;
+  readonly user?: string;
+}
+
+export function runningFile(project: Project, name: string): string {
+  return join(project.outDir, `${name}.vm.json`);
+}
+
+export function runningMachine(project: Project, name: string): Running {
+  const file = runningFile(project, name);
+  const r = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Running) : undefined;
+  if (r && existsSync(`/proc/${r.pid}`)) return r;
+  throw new UserError("ssh.none", `no machine of \`${name}\` is running`, { hint: "debcast vm" });
+}
+
+/** Whoever may log in over the network. */
+export function userOf(conf: Conf): string | undefined {
+  const allowed = conf.options.ssh?.allow as readonly string[] | undefined;
+  return allowed?.[0] ?? conf.users[0]?.name;
+}

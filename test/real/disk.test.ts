@@ -1,0 +1,205 @@
+// `debcast disk`: the same bytes each time, clean file systems, and the tree in it that of the image.
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { engineRoot } from "../../lib/engine.ts";
+import { epochOf, readLock } from "../../lib/lock.ts";
+import { debcast, debcastOk, isRoot, normalUser, owned, project, sharedDownloads, shippedConf, skipUnless } from "./debcast.ts";
+import { confOf } from "./machines.ts";
+import { compareTrees, readTree } from "./treediff.ts";
+
+const parent = join(engineRoot, "out/disk-test");
+let p: ReturnType<typeof project>;
+
+const wanted = ["sfdisk", "sgdisk", "e2fsck", "debugfs", "fsck.vfat", "mkfs.ext4", "losetup", "zstd"];
+const lacking = wanted.filter((name) => !["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((dir) => existsSync(join(dir, name))));
+const programs = skipUnless(lacking.length === 0, `disks are looked at with ${lacking.join(", ")}, which ${lacking.length === 1 ? "is" : "are"} not installed`);
+const disk = (name: string) => join(p.dir, "out", name);
+
+beforeAll(async () => {
+  if (programs.skip) return;
+  mkdirSync(parent, { recursive: true });
+  await debcastOk(["image"]);
+  p = project({ ...shippedConf("base"), "conf/keys/dlog.pub": readFileSync(join(engineRoot, "conf/keys/dlog.pub"), "utf8") }, { parent });
+  await debcastOk(["image", "-C", p.dir]);
+  await debcastOk(["disk", "-C", p.dir]);
+});
+afterAll(() => {
+  rmSync(parent, { recursive: true, force: true });
+});
+
+interface Part {
+  readonly name: string;
+  /** Bytes. */
+  readonly start: number;
+  readonly size: number;
+}
+
+/** The partitions of a disk, as sfdisk sees them. */
+function partitions(file: string): Part[] {
+  const table = JSON.parse(execFileSync("sfdisk", ["--json", file], { env: withSbin }).toString()) as { partitiontable: { partitions: { name: string; start: number; size: number }[] } };
+  return table.partitiontable.partitions.map((part) => ({ name: part.name, start: part.start * 512, size: part.size * 512 }));
+}
+
+const withSbin = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+const sha256 = (file: string) => execFileSync("sha256sum", [file]).toString().slice(0, 64);
+
+/** What a checker says of it; it ends with 0 when there is nothing wrong. */
+function check(argv: readonly string[]): string {
+  const r = spawnSync(argv[0]!, argv.slice(1), { env: withSbin });
+  if (r.status !== 0) throw new Error(`${argv.join(" ")} ended with ${r.status}: ${r.stdout}${r.stderr}`);
+  return r.stdout.toString();
+}
+
+test.skipIf(programs.skip)("table and file systems are clean, and the block map is that of the file", () => {
+  expect(check(["sgdisk", "-v", disk("base.img")])).toContain("No problems found");
+  const parts = partitions(disk("base.img"));
+  expect(parts.map((q) => q.name)).toEqual(["esp", "root-a"]);
+  check(["e2fsck", "-fn", `${disk("base.img")}?offset=${parts[1]!.start}`]);
+  const esp = join(parent, "esp");
+  execFileSync("dd", [`if=${disk("base.img")}`, `of=${esp}`, "bs=1M", `skip=${parts[0]!.start >> 20}`, `count=${parts[0]!.size >> 20}`, "status=none"]);
+  check(["fsck.vfat", "-n", esp]);
+  expect(readFileSync(`${disk("base.img")}.bmap`, "utf8")).toContain(`<ImageSize> ${statSync(disk("base.img")).size} </ImageSize>`);
+  // The holes are holes.
+  expect(statSync(disk("base.img")).blocks * 512).toBeLessThan(statSync(disk("base.img")).size * 0.75);
+});
+
+const mounts = skipUnless(isRoot, "mounting a disk needs root");
+
+test.skipIf(programs.skip || mounts.skip)("the tree in it is that of the image, capabilities and all", async () => {
+  mkdirSync(join(p.dir, "base"), { recursive: true });
+  writeFileSync(join(p.dir, "base/marks.ts"), `import { installDeb, run } from "debcast";
+installDeb("libcap2-bin");
+run(({ inImage }) => {
+  inImage\`cd /usr/local/bin; cp /usr/bin/true capable; chmod 4755 capable; setcap cap_net_raw+ep capable; ln capable other; truncate -s 50M sparse; cp capable "a\\nb"\`;
+});
+`);
+  writeFileSync(join(p.dir, "conf/marked.ts"), confOf({ scriptlets: ["marks"] }));
+  copyFileSync(join(p.dir, "conf/base.lock"), join(p.dir, "conf/marked.lock"));
+  await debcastOk(["image", "-C", p.dir, "-c", "marked"]);
+  await debcastOk(["disk", "-C", p.dir, "-c", "marked"]);
+  const file = disk("marked.img");
+  const epoch = epochOf(readLock(join(p.dir, "conf/marked.lock"))!);
+  const root = partitions(file)[1]!;
+  const at = join(parent, "mounted");
+  mkdirSync(at, { recursive: true });
+  execFileSync("mount", ["-o", `loop,ro,offset=${root.start},sizelimit=${root.size}`, file, at]);
+  try {
+    const [theirs, ours] = [readTree(at, { epoch }), readTree(join(p.dir, "image/marked"), { epoch })];
+    theirs.delete("/lost+found");
+    expect(compareTrees(theirs, ours, ["disk", "image"])).toEqual([]);
+    const facts = [...ours.values()];
+    expect(["security.capability", "system.posix_acl"].map((name) => facts.some((f) => f.xattrs.includes(name)))).toEqual([true, true]);
+  } finally {
+    execFileSync("umount", [at]);
+  }
+});
+
+const user = normalUser();
+const other = skipUnless("name" in user, "skip" in user ? user.skip : "");
+
+test.skipIf(programs.skip || other.skip)("a normal user makes the same bytes, and makes them twice", async () => {
+  const { name } = user as { name: string };
+  using q = project({ ...shippedConf("base"), "conf/base.lock": readFileSync(join(p.dir, "conf/base.lock"), "utf8"), "conf/keys/dlog.pub": readFileSync(join(engineRoot, "conf/keys/dlog.pub"), "utf8") }, { owner: name });
+  const downloads = join(q.dir, "downloads");
+  owned(downloads, name);
+  execFileSync("sh", ["-c", `cp -a ${join(sharedDownloads, "deb.trixie.amd64")} ${join(sharedDownloads, "index")} ${downloads} && chown -R ${name}: ${downloads}`]);
+  const run = (args: string[]) => debcastOk([...args, "-C", q.dir], { user: name, downloads });
+  await run(["image", "--locked"]);
+  await run(["tar"]);
+  await debcastOk(["tar", "-C", p.dir]);
+  expect(sha256(join(q.dir, "out/base.tar.zst"))).toBe(sha256(disk("base.tar.zst")));
+  await run(["disk"]);
+  const first = sha256(join(q.dir, "out/base.img"));
+  expect(first).toBe(sha256(disk("base.img")));
+  await run(["disk"]);
+  expect(sha256(join(q.dir, "out/base.img"))).toBe(first);
+  await debcastOk(["clean", "-C", q.dir], { user: name, downloads });
+});
+
+test.skipIf(programs.skip)("other forms hold the same disk", async () => {
+  const plain = sha256(disk("base.img"));
+  await debcastOk(["disk", "-C", p.dir, "-o", disk("x.img.zst")]);
+  expect(execFileSync("sh", ["-c", `zstd -dc --long=27 ${disk("x.img.zst")} | sha256sum`]).toString().slice(0, 64)).toBe(plain);
+  if (existsSync("/usr/bin/qemu-img")) {
+    await debcastOk(["disk", "-C", p.dir, "-o", disk("x.qcow2")]);
+    expect(spawnSync("qemu-img", ["compare", disk("x.qcow2"), disk("base.img")]).status).toBe(0);
+  }
+  expect((await debcast(["disk", "-C", p.dir, "-o", disk("x.iso")])).stderr).toMatchInlineSnapshot(`
+    "error: \`x.iso\` has no suffix that says what kind of disk it is
+
+    hint: use one of .img, .img.zst, .qcow2
+    "
+  `);
+});
+
+test.skipIf(programs.skip)("values of a device are in its disk, and the file system is clean", async () => {
+  await debcastOk(["disk", "-C", p.dir, "-o", disk("gw.img"), "--set", "hostname=gw-017", "--set", "address=192.0.2.17/24", "--set", "serial=SN17"]);
+  const root = partitions(disk("gw.img"))[1]!;
+  const fs = `${disk("gw.img")}?offset=${root.start}`;
+  const cat = (path: string) => execFileSync("debugfs", ["-R", `cat ${path}`, fs], { env: withSbin, stdio: ["ignore", "pipe", "ignore"] }).toString();
+  expect(cat("/etc/hostname")).toBe("gw-017\n");
+  expect(cat("/etc/hosts")).toContain("127.0.1.1 gw-017\n");
+  expect(cat("/etc/systemd/network/05-device.network")).toContain("Address=192.0.2.17/24\n");
+  expect(cat("/etc/serial-number")).toBe("SN17\n");
+  check(["e2fsck", "-fn", fs]);
+});
+
+test.skipIf(programs.skip || mounts.skip)("a device is written, read back, and refused when it is in use", async () => {
+  const backing = join(parent, "device");
+  execFileSync("truncate", ["-s", "2G", backing]);
+  const loop = execFileSync("losetup", ["--find", "--show", backing], { env: withSbin }).toString().trim();
+  const at = join(parent, "device-mounted");
+  try {
+    const to = (...more: string[]) => debcast(["disk", "-C", p.dir, "-q", "--device", loop, ...more]);
+    expect((await to()).stderr.replaceAll(loop, "LOOP")).toMatchInlineSnapshot(`
+      "error: LOOP (no model, 2.1 GB, serial unknown) becomes \`base\` and loses what is on it, and there is nobody to ask whether that is meant
+
+      hint: add --yes
+      "
+    `);
+    const r = await to("--yes");
+    expect(r.status).toBe(0);
+    expect(spawnSync("cmp", ["-n", String(statSync(disk("base.img")).size), disk("base.img"), loop]).status).toBe(0);
+    execFileSync("mkfs.ext4", ["-q", "-F", loop], { env: withSbin });
+    mkdirSync(at, { recursive: true });
+    execFileSync("mount", [loop, at]);
+    expect((await to("--yes")).stderr.replaceAll(loop, "LOOP").replaceAll(at, "DIR")).toMatchInlineSnapshot(`
+      "error: \`LOOP\` (no model, 2.1 GB, serial unknown) is not written to: it is in use: DIR
+
+      hint: umount DIR
+      "
+    `);
+    execFileSync("umount", [at]);
+    execFileSync("truncate", ["-s", "100M", backing]);
+    execFileSync("losetup", ["-c", loop], { env: withSbin });
+    expect((await to("--yes")).stderr.replaceAll(loop, "LOOP")).toMatchInlineSnapshot(`
+      "error: \`LOOP\` (no model, 105 MB, serial unknown) is not written to: it has 105 MB, and the image needs 996 MB
+      "
+    `);
+  } finally {
+    spawnSync("umount", [at], { stdio: "ignore" });
+    execFileSync("losetup", ["-d", loop], { env: withSbin });
+  }
+});
+
+test.skipIf(programs.skip)("mistakes", async () => {
+  using q = project({
+    "conf/none.ts": `import { defineImage } from "debcast";\nexport default defineImage({ suite: "trixie", arch: "amd64", hostname: "none", scriptlets: [] });\n`,
+  }, { parent });
+  const said = async (args: string[]) => (await debcast([...args, "-C", q.dir, "-c", "none"])).stderr.replace(/^(load|lock|check) .*\n/gm, "").replaceAll(q.dir, "DIR");
+  expect(await said(["disk"])).toMatchInlineSnapshot(`
+    "error: \`none\` has not been built
+
+    hint: debcast image -C DIR -c none
+    "
+  `);
+  await debcastOk(["image", "-C", q.dir, "-c", "none"]);
+  expect(await said(["disk", "-q"])).toMatchInlineSnapshot(`
+    "error: \`none\` lacks the scriptlet \`disk\`, which makes it start from one
+
+    hint: scriptlets: ["disk", …],
+    "
+  `);
+});

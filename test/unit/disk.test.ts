@@ -1,0 +1,123 @@
+// Where things lie on a disk, and what one device has that another has not.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
+import { parseSet, parseTable } from "../../lib/disk/devices.ts";
+import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
+import { listening } from "../../lib/vm/ports.ts";
+import { renderErrors } from "../../lib/report.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "disk-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function messageOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (e) {
+    return renderErrors(e);
+  }
+  return "nothing is wrong";
+}
+
+const needs = { esp: 140 * MiB, root: 400 * MiB, data: 16 * MiB };
+const shape = (l: ReturnType<typeof layOut>) => l.partitions.map((p) => `${p.name} ${p.start / MiB}+${p.bytes / MiB}${p.grows ? " grows" : ""}`);
+
+describe("layout", () => {
+  test("root alone grows; with data it is data; with slots nothing does", () => {
+    expect(shape(layOut({ root: {} }, needs, "x"))).toEqual(["esp 1+300", "root-a 301+656 grows"]);
+    expect(shape(layOut({ root: { size: "fit+100M" }, data: { size: "rest", mount: "/data" } }, needs, "x"))).toEqual(["esp 1+300", "root-a 301+500", "data 801+16 grows"]);
+    expect(shape(layOut({ root: { slots: 2, size: "1G" } }, needs, "x"))).toEqual(["esp 1+300", "root-a 301+1024", "root-b 1325+1024"]);
+  });
+
+  test("what has to last has partitions of its own where / does not last", () => {
+    expect(shape(layOut({ root: { mode: "overlay", size: "fit" }, log: { size: "64M" } }, needs, "x"))).toEqual(["esp 1+300", "root-a 301+400", "persist 701+32", "log 733+64"]);
+  });
+
+  test("the second copy of the table has room, and ids are those of the image", () => {
+    const l = layOut({ root: {} }, needs, "x");
+    expect(l.bytes).toBe((301 + 656 + 1) * MiB);
+    expect(layOut({ root: {} }, needs, "x")).toEqual(l);
+    expect(layOut({ root: {} }, needs, "y").id).not.toBe(l.id);
+    expect(new Set(l.partitions.map((p) => p.uuid)).size).toBe(2);
+    expect(uuidFrom("x")).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(sfdiskScript(l).split("\n")[5]).toBe(`start=616448, size=1343488, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, uuid=${l.partitions[1]!.uuid}, name="root-a"`);
+  });
+
+  test("a size that does not do", () => {
+    expect(messageOf(() => layOut({ root: { size: "300M" } }, needs, "x"))).toMatchInlineSnapshot(`
+      "error: \`disk.root\` has 300M, and what goes into it needs 400M
+
+      hint: root: { size: "fit+200M" },"
+    `);
+  });
+});
+
+describe("values of a device", () => {
+  const table = (text: string) => {
+    writeFileSync(join(dir, "devices.csv"), text);
+    return parseTable(join(dir, "devices.csv"));
+  };
+
+  test("rows of a table", () => {
+    expect(table("# line 3\nhostname; address; gateway\ngw-1; 192.0.2.1/24; 192.0.2.254\ngw-2;;\n")).toEqual([{ hostname: "gw-1", address: "192.0.2.1/24", gateway: "192.0.2.254" }, { hostname: "gw-2" }]);
+  });
+
+  test("mistakes", () => {
+    const said = [["hostnam=x"], ["hostname=-x"], ["hostname"], ["address=192.0.2.1"], ["dns=192.0.2.1"]].map((words) => messageOf(() => parseSet(words)));
+    expect(said.join("\n")).toMatchInlineSnapshot(`
+      "error: \`--set\` sets \`hostnam\`, which devices do not have
+
+      hint: did you mean \`hostname\`?
+      error: \`--set\` sets \`hostname\` to \`-x\`
+
+      hint: it is something like hostname=gw-017
+      error: \`--set hostname\` has no value
+
+      hint: --set hostname=gw-017
+      error: \`--set\` sets \`address\` to \`192.0.2.1\`
+
+      hint: it is something like address=192.0.2.17/24
+      error: \`--set\` sets \`dns\` but no \`address\`
+
+      hint: address=192.0.2.17/24"
+    `);
+    const rows = ["hostname\n", "name\nx\n", "hostname,address\ngw-1\n", "hostname\ngw-1\ngw-1\n", "hostname,address\n,192.0.2.1/24\n"].map((text) => messageOf(() => table(text)));
+    expect(rows.join("\n").replaceAll(dir, "DIR")).toMatchInlineSnapshot(`
+      "error: \`DIR/devices.csv\` has no devices in it
+
+      hint: hostname,address
+            gw-001,192.0.2.1/24
+      error: DIR/devices.csv:1: \`DIR/devices.csv\` has no column \`hostname\`, which the files are named after
+      error: DIR/devices.csv:2: a row has 1 cells, and there are 2 columns
+      error: DIR/devices.csv:3: \`gw-1\` is in the table twice, first on line 2
+      error: DIR/devices.csv:2: a row has no hostname"
+    `);
+  });
+});
+
+test("a block map names what is not zeros, with its checksum", async () => {
+  const file = join(dir, "x.img");
+  const bytes = Buffer.alloc(3 * MiB + 4096);
+  bytes.fill(1, 4096, 12288);
+  bytes.fill(2, MiB - 4096, MiB + 4096);
+  bytes[bytes.length - 1] = 3;
+  writeFileSync(file, bytes);
+  const map = mappedRanges(file);
+  expect(map.ranges.map((r) => [r.first, r.last])).toEqual([[1, 2], [255, 256], [768, 768]]);
+  writeBmap(`${file}.bmap`, map);
+  const text = readFileSync(`${file}.bmap`, "utf8");
+  expect(text).toContain("<MappedBlocksCount> 5 </MappedBlocksCount>");
+  expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 768 <\/Range>/);
+});
+
+test("what listens, from /proc/net", () => {
+  const head = "  sl  local_address rem_address   st tx_queue\n";
+  const tables = {
+    tcp: `${head}   0: 00000000:0016 00000000:0000 0A 0\n   1: 0100007F:0277 00000000:0000 0A 0\n   2: 0F02000A:0016 0202000A:D2F0 01 0\n`,
+    tcp6: `${head}   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0\n   1: 00000000000000000000000001000000:0277 0:0 0A 0\n`,
+    udp: `${head}   0: 0F02000A:0044 00000000:0000 07 0\n   1: 00000000:0143 00000000:0000 07 0\n   2: 00000000:9C40 00000000:0000 07 0\n`,
+  };
+  expect(listening(tables)).toEqual(["tcp:22", "tcp:8080", "udp:323"]);
+});
