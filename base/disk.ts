@@ -26,6 +26,9 @@ run(({ write, copy, mkdir, enable, mask, planned }) => {
   if (grows) write("/etc/repart.d/50-last.conf", `[Partition]\nType=${data ? dataType : "root"}\n`);
   else mask("systemd-repart.service");
 
+  // What systemd does when it finds another /usr than the last time (ldconfig, catalog, hwdb) was done when the image was built.
+  for (const file of ["/etc/.updated", "/var/.updated"] as const) write(file, "");
+
   if (lasts) {
     // Entries of the boot loader follow the kernels that apt brings and takes away.
     copy("boot-entries", "/usr/local/sbin/", { mode: 0o755 });
