@@ -62,14 +62,14 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     const changed = new Set([...touchedBy(shelf, differing(had, has)), ...touchedBy(shelf, differing(has, had)), ...undone]);
     if (o.keepEdits) for (const path of edits) changed.delete(path);
     beginChange(o);
-    await syncPaths(root, o.image, changed);
+    await syncPaths(root, o.image, { paths: changed, epoch: w.p.epoch });
     return changed.size;
   };
   const anew = async (root: string, edits: readonly string[]) => {
     begin();
     await copy!.done;
-    await syncPaths(root, fresh, touchedBy(shelf, w.chain.trees().slice(copy!.trees.length)));
-    if (o.keepEdits) await syncPaths(o.image, fresh, edits);
+    await syncPaths(root, fresh, { paths: touchedBy(shelf, w.chain.trees().slice(copy!.trees.length)), epoch: w.p.epoch });
+    if (o.keepEdits) await syncPaths(o.image, fresh, { paths: edits, epoch: w.p.epoch });
     beginChange(o);
     await swap(fresh, o.image);
   };

@@ -99,14 +99,20 @@ export function touchedBy(dir: string, trees: readonly string[]): Set<string> {
   return new Set(trees.flatMap((t) => pathsOf(join(dir, t))));
 }
 
-/** Makes `paths` of `image` what they are in `root`. */
-export async function syncPaths(root: string, image: string, paths: Iterable<string>): Promise<void> {
+/** Makes `paths` of `image` what they are in `root`, whose times end at `epoch`. */
+export async function syncPaths(root: string, image: string, { paths, epoch }: { paths: Iterable<string>; epoch: number }): Promise<void> {
   const copied = new Set<string>();
   for (const path of new Set(paths)) syncPath({ root, image, copied }, path);
   for (const path of linkedNames(root, copied)) copied.add(path);
-  if (copied.size > 0) await copyPaths(root, image, [...copied].sort());
-  const { mtimeMs } = lstatSync(root);
-  lutimesSync(image, mtimeMs / 1000, mtimeMs / 1000);
+  if (copied.size > 0) await copyPaths(root, image, [...copied].sort(contentsFirst));
+  // The root of a mount is as young as the mount.
+  lutimesSync(image, epoch, epoch);
+}
+
+/** What is in a directory follows it at once: tar sets its time when it leaves it, and it must not come back. */
+function contentsFirst(a: string, b: string): number {
+  const [x, y] = [a.replaceAll("/", "\0"), b.replaceAll("/", "\0")];
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 interface Syncing {
