@@ -12,7 +12,9 @@ import type { Context } from "./verbs/verb.ts";
 export async function openSandbox(c: Context, whole: Lock, prepared: () => Promise<Prepared>): Promise<Sandbox> {
   const lock = { ...whole, debs: whole.debs.filter((d) => d.roles.includes("tools")) };
   let store: Promise<Store> | undefined;
-  const get = async (sha256: string) => (await (store ??= filledStore(c, { ...(await prepared()), lock }))).get(sha256);
+  const fill = async () => filledStore(c, { ...(await prepared()), lock });
+  // Asked for many at once: the first one opens it for all.
+  const get = async (sha256: string) => (await (store ??= fill())).get(sha256);
   try {
     return await ensureTools({ dir: join(c.project.downloads, "tools"), lock, store: { get }, emit: c.emit, epoch: epochOf(whole), cache: c.cache });
   } finally {
