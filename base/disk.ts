@@ -14,7 +14,7 @@ const grows = data ? data.size === "rest" : lasts && (disk.root.slots ?? 1) === 
 /** Of our own, so that systemd-repart takes no other partition for it. */
 const dataType = "0d7a1c2e-6f35-4c1b-9d0e-5b6f2f7a9e41";
 
-run(({ write, copy, mkdir, enable, mask, planned }) => {
+run(({ write, copy, mkdir, mask, planned }) => {
   // Partitions go by their names (PARTLABEL): a device's names differ between a bench and a machine.
   write("/etc/fstab", [
     ...(lasts ? [`PARTLABEL=root-a / ext4 noatime${grows && !data ? ",x-systemd.growfs" : ""} 0 1`] : []),

@@ -66,11 +66,18 @@ export function collect(argv: readonly string[], cwd = "."): Promise<{ code: num
   });
 }
 
-/** Starts a program that is talked to while it runs, or that has the terminal; whoever starts it waits for it and ends it. */
-export function start(argv: readonly string[], o: { terminal: boolean | "but stdout" }): ChildProcess {
+/** Starts a program that is talked to while it runs; whoever starts it ends it. */
+export function start(argv: readonly string[]): ChildProcess {
   const [file, ...args] = argv;
-  // "but stdout": what it says is said, and none of it is this program's result.
-  return spawn(file!, args, { stdio: o.terminal === true ? "inherit" : o.terminal ? ["inherit", 2, "inherit"] : ["ignore", "pipe", "pipe"] });
+  return spawn(file!, args, { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Gives a program the terminal until it ends, and returns its status. `stdout: 2`: what it says is said, but is no result of ours. */
+export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1): Promise<number> {
+  const [file, ...args] = argv;
+  return new Promise((resolve, reject) => {
+    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"] }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
+  });
 }
 
 function text(v: unknown): string {

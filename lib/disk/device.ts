@@ -34,7 +34,7 @@ export function refusal(d: BlockDevice, bytes: number): { message: string; hint?
   if (d.type !== "disk" && d.type !== "loop") return { message: `it is a ${d.type} and no whole disk`, hint: "name the disk, /dev/sdX, and not a part of it" };
   const mounted = mountsOf(d);
   if (mounted.includes("/")) return { message: "the system that is running here is on it" };
-  if (mounted.length > 0) return { message: `it is in use: ${mounted.join(", ")}`, hint: `umount ${mounted.filter((m) => m.startsWith("/")).join(" ")}`.trim() };
+  if (mounted.length > 0) return { message: `it is in use: ${mounted.join(", ")}`, hint: mounted.map((m) => (m === "[SWAP]" ? "swapoff --all" : `umount ${m}`)).join("\n") };
   if (d.ro) return { message: "it is read-only" };
   if (d.size < bytes) return { message: `it has ${formatBytes(d.size)}, and the image needs ${formatBytes(bytes)}` };
   return undefined;

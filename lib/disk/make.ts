@@ -21,7 +21,7 @@ export interface MakeOptions {
 }
 
 /** Where Debian's systemd-boot-efi has it. */
-export const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 
 /** Makes the file under another name; `finish` gets it before it takes its place. */
 export async function makeDisk(o: MakeOptions, finish: (part: string) => Promise<void>): Promise<void> {
@@ -48,13 +48,12 @@ export async function makeDisk(o: MakeOptions, finish: (part: string) => Promise
 /** What goes onto the EFI system partition, the table, and what is done with them, as files. */
 function stage(o: MakeOptions, disk: string): void {
   rmSync(o.work, { recursive: true, force: true });
-  for (const f of [...o.boot, { path: "EFI/BOOT/.keep", content: "" }]) {
+  for (const f of o.boot) {
     const to = join(o.work, "esp", f.path);
     mkdirSync(dirname(to), { recursive: true });
     if (typeof f.content === "string") writeFileSync(to, f.content);
     else copyFileSync(f.content.file, to);
   }
-  rmSync(join(o.work, "esp/EFI/BOOT/.keep"));
   writeFileSync(join(o.work, "table"), sfdiskScript(o.layout));
   // Else it complains that it knows no ext4.
   writeFileSync(join(o.work, "mke2fs.conf"), "[defaults]\n\tfs_type = ext4\n[fs_types]\n\text4 = {\n\t\tfeatures = has_journal\n\t}\n");
@@ -103,14 +102,13 @@ function esp(o: MakeOptions, p: Partition, f: string): string {
   const at = `${f}@@${p.start}`;
   const dirs = new Set(["EFI", "EFI/BOOT", ...o.boot.flatMap(({ path }) => parents(path))]);
   return [
-    `mkfs.vfat --offset ${p.start / sectorSize} -F 32 -s 4 -S ${sectorSize} -n ESP -i ${id} ${f} ${p.bytes / 1024} > /dev/null 2>&1`,
+    `mkfs.vfat --offset ${p.start / sectorSize} -F 32 -s 4 -S ${sectorSize} -n ESP -i ${id} ${f} ${p.bytes / 1024} > /tmp/mkfs.vfat 2>&1 || { cat /tmp/mkfs.vfat >&2; exit 1; }`,
     "export MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null",
     `mmd -i ${at} ${[...dirs].sort().map((d) => quote(`::${d}`)).join(" ")}`,
     `mcopy -i ${at} ${bootLoader} ::EFI/BOOT/BOOTX64.EFI`,
     ...o.boot.map(({ path }) => `mcopy -i ${at} ${quote(`/in/esp/${path}`)} ${quote(`::${path}`)}`),
   ].join("\n");
 }
-
 
 function parents(path: string): string[] {
   const parts = path.split("/").slice(0, -1);

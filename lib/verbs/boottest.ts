@@ -28,8 +28,7 @@ export const verb: Verb = {
     const { plan, conf } = await load(c);
     await ensureHostPrograms(c.emit, { for: "vm" });
     const disk = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
-    const { accel, why } = await accelerator();
-    if (why !== undefined) c.emit({ type: "note", text: `no KVM: ${why}. The machine is emulated, which takes some ten times as long.` });
+    const accel = await accelerator(c.emit);
     const machine = await startMachine({ disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel });
     const log = join(c.project.outDir, `${imageName(c.conf)}.boot.log`);
     try {

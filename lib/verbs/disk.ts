@@ -1,6 +1,6 @@
 import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
-import { mappedRanges, writeBmap } from "../disk/bmap.ts";
+import { join, relative, resolve } from "node:path";
+import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
 import { bootFiles } from "../disk/boot.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
@@ -12,6 +12,7 @@ import { UserError } from "../errors.ts";
 import { span, stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { prepare, type Prepared } from "../prepare.ts";
+import { imageName } from "../project.ts";
 import { openSandbox } from "../tools.ts";
 import { confirm } from "./ask.ts";
 import { imageOf } from "./built.ts";
@@ -33,7 +34,7 @@ export const verb: Verb = {
     const values = parseSet((c.options.set as string[] | undefined) ?? []);
     const rows = c.options.table === undefined ? undefined : parseTable(c.options.table as string);
     if (rows && (c.options.device !== undefined || c.options.output !== undefined || Object.keys(values).length > 0)) throw new UserError("disk.table", "`--table` says what the disks are called and what is in them", { hint: "leave out `-o`, `--set` and `--device`" });
-    const file = c.options.output === undefined ? join(c.project.outDir, `${basename(c.conf, ".ts")}.img`) : resolve(c.options.output as string);
+    const file = c.options.output === undefined ? join(c.project.outDir, `${imageName(c.conf)}.img`) : resolve(c.options.output as string);
     if (kindOf(file) !== "img" && c.options.device !== undefined) throw new UserError("disk.device", "a device is written from an .img", { hint: "leave out `-o`" });
     const p = await prepare(c);
     const image = imageOf(c, p.conf.name);
@@ -81,15 +82,15 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
   return statSync(m.file).size;
 }
 
-async function mapped(part: string, bmap: string | undefined): Promise<number> {
+function mapped(part: string, bmap: string | undefined): number {
   const map = mappedRanges(part);
   if (bmap !== undefined) writeBmap(bmap, map);
-  return map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * 4096, 0);
+  return map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * blockSize, 0);
 }
 
 /** The first one is made, the others are copies of it with other values. */
 async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }): Promise<Outcome> {
-  const plain = join(c.project.outDir, `.${basename(c.conf, ".ts")}.plain.img`);
+  const plain = join(c.project.outDir, `.${imageName(c.conf)}.plain.img`);
   const files: string[] = [];
   try {
     await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => {}));
@@ -99,7 +100,7 @@ async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }):
         const part = `${file}.part`;
         copyFileSync(plain, part, constants.COPYFILE_FICLONE);
         await setValues(part, row, m.o);
-        await mapped(part, `${file}.bmap`);
+        mapped(part, `${file}.bmap`);
         renameSync(part, file);
       }, () => row.hostname!);
       files.push(file);

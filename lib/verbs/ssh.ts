@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
 import { imageName } from "../project.ts";
-import { start } from "../run.ts";
+import { onTerminal } from "../run.ts";
 import { runningMachine } from "../vm/running.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
@@ -13,8 +13,7 @@ export const verb: Verb = {
     if (user === undefined) throw new UserError("ssh.user", `\`${imageName(c.conf)}\` has no user who could log in`, { hint: 'users: [{ name: "me", sshKeys: ["ssh-ed25519 …"] }],' });
     // Each machine makes its own host key, and this one is gone tomorrow.
     const loopback = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"];
-    const child = start(["ssh", "-p", String(port), ...loopback, `${user}@127.0.0.1`, ...c.rest], { terminal: true });
-    const code = await new Promise<number>((done, reject) => child.on("error", reject).on("exit", (status) => done(status ?? -1)));
+    const code = await onTerminal(["ssh", "-p", String(port), ...loopback, `${user}@127.0.0.1`, ...c.rest]);
     return { data: { status: code }, code };
   },
 };

@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import { loadConf } from "../conf.ts";
 import { UserError } from "../errors.ts";
 import { imageName } from "../project.ts";
-import { start } from "../run.ts";
+import { onTerminal } from "../run.ts";
 import { ensureHostPrograms } from "../setup.ts";
 import { diskOf } from "../vm/disk.ts";
 import { freePort } from "../vm/machine.ts";
@@ -32,8 +32,7 @@ export const verb: Verb = {
     const name = imageName(c.conf);
     const built = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
     const disk = c.options.keep === true ? lasting(built, join(c.project.outDir, `${name}.vm.img`)) : built;
-    const { accel, why } = await accelerator();
-    if (why !== undefined) c.emit({ type: "note", text: `no KVM: ${why}. The machine is emulated, which takes some ten times as long.` });
+    const accel = await accelerator(c.emit);
     const sshPort = await freePort();
     const user = c.args[0] === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
     const dir = mkdtempSync(join(tmpdir(), "vm-"));
@@ -43,8 +42,7 @@ export const verb: Verb = {
       writeFileSync(running, JSON.stringify({ port: sshPort, pid: process.pid, user }));
       c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
       const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks: (c.options.disk as string[] | undefined) ?? [], usb, display: c.options.display === true, terminal: true, accel, dir });
-      const child = start(argv, { terminal: true });
-      const status = await new Promise<number>((done, reject) => child.on("error", reject).on("exit", (code) => done(code ?? -1)));
+      const status = await onTerminal(argv);
       return { data: { status }, ...(status !== 0 && { code: 1 }) };
     } finally {
       rmSync(running, { force: true });

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { imageFiles } from "../output/image.ts";
 import { imageName, type Project } from "../project.ts";
-import { start } from "../run.ts";
+import { onTerminal } from "../run.ts";
 
 export interface DiskWanted {
   readonly project: Project;
@@ -30,7 +30,6 @@ export async function diskOf(o: DiskWanted): Promise<string> {
 
 async function debcast(verb: string, o: DiskWanted): Promise<void> {
   const argv = [process.execPath, process.argv[1]!, verb, "-C", o.project.dir, "-c", o.conf, ...o.mirrors.flatMap((m) => ["--mirror", m]), ...(o.quiet ? ["--quiet"] : [])];
-  const child = start(argv, { terminal: "but stdout" });
-  const status = await new Promise<number>((done, reject) => child.on("error", reject).on("exit", (code) => done(code ?? -1)));
+  const status = await onTerminal(argv, 2);
   if (status !== 0) throw new UserError("vm.build", `\`debcast ${verb}\` ended with ${status}, so there is nothing to start`, { exit: status > 0 ? status : 1 });
 }

@@ -30,7 +30,7 @@ export async function startMachine(o: StartOptions): Promise<Machine> {
   mkdirSync(dir, { recursive: true });
   for (const name of [files.control, files.agent]) rmSync(join(dir, name), { force: true });
   const sshPort = await freePort();
-  const child = start(machine({ ...o, dir, sshPort, terminal: false }), { terminal: false });
+  const child = start(machine({ ...o, dir, sshPort, terminal: false }));
   let said = "";
   child.stderr!.on("data", (piece: Buffer) => (said += piece.toString()));
   const ended = new Promise<number>((resolve) => {

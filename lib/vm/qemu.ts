@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, accessSync, constants, mkdtempSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
+import type { Emit } from "../events.ts";
 import { collect } from "../run.ts";
 import { agentCredentials, portName } from "./agent.ts";
 
@@ -67,11 +68,18 @@ export function machine(o: MachineOptions): string[] {
 }
 
 /** Whether KVM works: that the device is there says little, in a container or a virtual machine it may fail when it is first used. */
-export async function accelerator(): Promise<{ accel: Accel; why?: string }> {
+export async function accelerator(emit: Emit): Promise<Accel> {
+  const why = await whyNoKvm();
+  if (why === undefined) return "kvm";
+  emit({ type: "note", text: `no KVM: ${why}. The machine is emulated, which takes some ten times as long.` });
+  return "tcg";
+}
+
+async function whyNoKvm(): Promise<string | undefined> {
   try {
     accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
   } catch (e) {
-    return { accel: "tcg", why: (e as NodeJS.ErrnoException).code === "ENOENT" ? "there is no /dev/kvm" : "/dev/kvm may not be used; is your user in the group kvm?" };
+    return (e as NodeJS.ErrnoException).code === "ENOENT" ? "there is no /dev/kvm" : "/dev/kvm may not be used; is your user in the group kvm?";
   }
   // Nothing but a first instruction, which ends the machine with a status that nothing else has.
   const dir = mkdtempSync(join(tmpdir(), "kvm-"));
@@ -81,8 +89,8 @@ export async function accelerator(): Promise<{ accel: Accel; why?: string }> {
     Buffer.from([0xb0, 0x10, 0xba, 0xf4, 0x00, 0xee, 0xf4]).copy(rom, 65520);
     writeFileSync(join(dir, "rom"), rom);
     const r = await collect(["timeout", "10", program, "-no-user-config", "-nodefaults", "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "16", "-display", "none", "-bios", join(dir, "rom"), "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    if (r.code === (0x10 << 1) + 1) return { accel: "kvm" };
-    return { accel: "tcg", why: `KVM fails when it is used (${r.stderr.trim().split("\n")[0]?.replace(/^\S+: (error: )?/, "") || `status ${r.code}`})` };
+    if (r.code === (0x10 << 1) + 1) return undefined;
+    return `KVM fails when it is used (${r.stderr.trim().split("\n")[0]?.replace(/^\S+: (error: )?/, "") || `status ${r.code}`})`;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
