@@ -1,4 +1,5 @@
 // After the scriptlets: what depends on the whole tree, the initramfs, and the cleaning up.
+import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import { shelfDir } from "../layers/shelf.ts";
 import { touchedBy } from "../output/image.ts";
@@ -104,7 +105,9 @@ function memoOf(tree: Outcome): string {
 function initramfsOf(w: Works, { root, kernel, o }: { root: string; kernel: string; o: DeferredOptions }): Promise<Outcome> {
   const forget = !hooksKnown(root);
   const reads = forget || !w.chain.layered ? "" : [...w.installed.modules!, initramfsReads(root, { kernel, changed: w.installed.changed!, identity: o.identity, digest: o.digest, epoch: w.p.epoch })].join(" ");
-  return remembered(o, root, { name: "initramfs", argv: ["/usr/sbin/update-initramfs", "-c", "-k", kernel], reads, forget });
+  // zstd comes to the same bytes with any number of threads.
+  const env = { ZSTD_NBTHREADS: String(availableParallelism()) };
+  return remembered(o, root, { name: "initramfs", argv: ["/usr/sbin/update-initramfs", "-c", "-k", kernel], env, reads, forget });
 }
 
 /** Trims what scriptlets say at the end, and removes what a build leaves. */

@@ -109,9 +109,9 @@ export function surelyCalled(placed: readonly Entry[]): Call[] {
 }
 
 /** Runs `argv` in the tree `root`, or takes what it changed the last time that `reads` said the same. */
-export async function remembered(o: DeferredOptions, root: string, step: { name: string; argv: readonly string[]; reads: string; forget: boolean }): Promise<Outcome> {
+export async function remembered(o: DeferredOptions, root: string, step: { name: string; argv: readonly string[]; env?: Readonly<Record<string, string>>; reads: string; forget: boolean }): Promise<Outcome> {
   const work = (at: string) => span(o.emit, step.name, "deferred", async () => {
-    await inSandbox(await o.sandbox(), at, { argv: step.argv, onOutput: (text) => o.log(step.name, text), what: `settling ${step.name}` });
+    await inSandbox(await o.sandbox(), at, { argv: step.argv, ...(step.env && { env: step.env }), onOutput: (text) => o.log(step.name, text), what: `settling ${step.name}` });
   });
   const inputs = { calls: JSON.stringify(step.argv), reads: step.reads, epoch: String(o.epoch) };
   return o.chain.remember({ name: step.name, inputs, root, work, forget: step.forget });

@@ -14,7 +14,7 @@ import type { StoredDeb } from "../store/store.ts";
 import { openInside } from "./inside.ts";
 import { openOwners } from "./owners.ts";
 import { asPackage } from "./package.ts";
-import { placePackage, type Placing } from "./place.ts";
+import { placePackages, type Placing } from "./place.ts";
 import { removeTree, walk } from "./tree.ts";
 
 export interface ToolsOptions {
@@ -65,7 +65,7 @@ function assemble(root: string, debs: readonly StoredDeb[]): void {
     inside: openInside(root), owners: openOwners(), excluded: isDocumentation,
     diversions: new Map(), overrides: new Map(), users: new Map(), groups: new Map(),
   };
-  for (const deb of debs) placePackage(placing, asPackage(deb));
+  placePackages(placing, debs.map(asPackage));
 }
 
 function isDocumentation(path: string): boolean {

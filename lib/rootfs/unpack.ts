@@ -5,7 +5,7 @@ import type { Excluder } from "./excludes.ts";
 import type { Inside } from "./inside.ts";
 import type { Owners } from "./owners.ts";
 import type { Package } from "./package.ts";
-import { placePackage } from "./place.ts";
+import { placePackages } from "./place.ts";
 import { activations, addInterests, directivesOf, readInterests, recordActivations } from "./triggers.ts";
 
 /** A tree that packages are unpacked into, and what is known of it from one wave to the next. */
@@ -23,7 +23,7 @@ export function placeAll(u: Unpacking, pkgs: readonly Package[]): Lists {
   const { inside } = u;
   const [users, groups] = [readNames(inside, "/etc/passwd"), readNames(inside, "/etc/group")];
   const placing = { ...u, users, groups, diversions: readDiversions(inside), overrides: readOverrides(inside, users, groups) };
-  return new Map(pkgs.map((p) => [p, placePackage(placing, p)]));
+  return placePackages(placing, pkgs);
 }
 
 /** Makes dpkg know of packages that were placed; their triggers go off as they would have. */

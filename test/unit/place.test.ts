@@ -1,6 +1,6 @@
 // Placing: nothing leads out of the tree, and packages that have the same file are told apart. What dpkg does with honest
 // packages is in real/unpack.test.ts.
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -8,7 +8,7 @@ import { dpkgExcludes, openExcludes } from "../../lib/rootfs/excludes.ts";
 import { openInside } from "../../lib/rootfs/inside.ts";
 import { openOwners } from "../../lib/rootfs/owners.ts";
 import { asPackage } from "../../lib/rootfs/package.ts";
-import { placePackage } from "../../lib/rootfs/place.ts";
+import { placePackages } from "../../lib/rootfs/place.ts";
 import { unpackedStanza } from "../../lib/rootfs/dpkg.ts";
 import { storeDeb } from "../../lib/store/store.ts";
 import { makeDeb, sha256, type TestDeb } from "../real/archive/deb.ts";
@@ -34,7 +34,7 @@ function tree() {
     inside: openInside(root), owners: openOwners(), excluded: (_: string) => false,
     diversions: new Map(), overrides: new Map(), users: new Map(), groups: new Map(),
   };
-  const place = async (deb: TestDeb) => placePackage(placing, await packageOf(deb));
+  const place = async (deb: TestDeb) => [...placePackages(placing, [await packageOf(deb)]).values()][0]!;
   return { host, root, place, placing };
 }
 
@@ -150,6 +150,29 @@ test("the first name of a hard link may be excluded", async () => {
   expect(existsSync(join(root, "usr/a"))).toBe(false);
   expect(readFileSync(join(root, "usr/b"), "utf8")).toBe("content");
   expect(statSync(join(root, "usr/b")).ino).toBe(statSync(join(root, "usr/c")).ino);
+});
+
+test("large files, which a second thread copies, are whole when the package is in place, and times and modes are the archive's", async () => {
+  const { place, root } = tree();
+  const content = (i: number) => Buffer.alloc(65_530 + 500 * i, `${i} `).toString();
+  const names = Array.from({ length: 150 }, (_, i) => `/usr/big/${i}`);
+  await place({ name: "large", files: {
+    ...Object.fromEntries(names.map((n, i) => [n, { content: content(i), mode: i % 2 ? 0o4755 : 0o640 }])),
+    "/usr/big/link": { type: "link", linkname: "./usr/big/7" },
+  } });
+  for (const [i, n] of names.entries()) {
+    expect(readFileSync(join(root, n), "utf8") === content(i), n).toBe(true);
+    expect(statSync(join(root, n)).mode & 0o7777, n).toBe(i % 2 ? 0o4755 : 0o640);
+  }
+  expect(new Set(names.map((n) => statSync(join(root, n)).mtimeMs)).size).toBe(1);
+  expect(statSync(join(root, "usr/big/link")).ino).toBe(statSync(join(root, "usr/big/7")).ino);
+});
+
+test("a tar of the store that is too short is told of, whoever copies from it", async () => {
+  const { placing } = tree();
+  const pkg = await packageOf({ name: "short", files: { "/usr/x": "x".repeat(200_000) } });
+  truncateSync(pkg.stored.tar, 1000);
+  expect(() => placePackages(placing, [pkg])).toThrow(/shorter than its index says/);
 });
 
 test("the store is copied from, never linked to", async () => {
