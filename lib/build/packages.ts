@@ -37,7 +37,7 @@ export async function packages(w: Works, done: (share: number) => void): Promise
     calls.push(...(layer.facts as PackageFacts).calls);
     // What scriptlets wait for begins now; later groups seldom change what it reads. The rest has time until all packages are there.
     const begun = i === all.length - 1 ? [...calls] : wantedEarly(calls);
-    if (w.chain.layered && !w.chain.told.at(-1)!.reused && begun.length > 0) w.beside.push(w.chain.look((root) => w.deferred.begin(root, begun)));
+    if (w.chain.layered && !w.chain.told.at(-1)!.reused && begun.length > 0) w.beside.push(w.chain.look((root) => w.deferred.begin(root, begun, { still: true })));
     done(weightOf(weights.slice(0, i + 1)) / weightOf(weights));
   }
   w.installed.calls.push(...calls);
@@ -72,7 +72,7 @@ async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFi
     log: (name, text) => log.write("package", name, text),
     before: async () => void made.push(...(await runPhase(w, { phase: "before", scriptlets: group.scriptlets, root })).made),
     whereOf: (name) => p.local.find((l) => l.info.name === name)?.info.where ?? whereAsked(p, name),
-    placed: (entries) => void w.beside.push(w.deferred.begin(root, surelyCalled(entries))),
+    placed: (entries) => void w.beside.push(w.deferred.begin(root, surelyCalled(entries), { still: false })),
   });
   const { settled } = await applyLedger(root, w.ids.ledger, sandbox);
   const read = w.inputs.confRead(group.scriptlets.filter((s) => s.before.length > 0));

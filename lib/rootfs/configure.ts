@@ -136,8 +136,10 @@ async function installWave(w: Work, wave: readonly Package[], first: boolean, pl
   for (const pkg of listed.keys()) w.placedAt.set(pkg.id, now);
   recordAll(w, listed);
   await unpackByDpkg(w, wave.filter((p) => p.stored.dpkgOnly !== undefined));
-  placed?.();
-  await span(w.emit, `dpkg --configure (${wave.length})`, "packages", async () => void w.calls.push(...(await runDpkg(w, ["--configure", "--pending"], wave))));
+  const configured = span(w.emit, `dpkg --configure (${wave.length})`, "packages", async () => void w.calls.push(...(await runDpkg(w, ["--configure", "--pending"], wave))));
+  // Whoever looks through the files keeps this thread busy: dpkg begins first.
+  if (placed) setImmediate(placed);
+  await configured;
   w.inside.forget();
 }
 

@@ -12,7 +12,7 @@ import { anyStatus, lastLines } from "../run.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import type { Entry } from "../store/store.ts";
 import { resolveIn } from "./paths.ts";
-import type { Reads } from "./reads.ts";
+import { readsDigestBeside, type Reads } from "./reads.ts";
 import { walk } from "./tree.ts";
 
 /** A call of a maintainer script, by the package that made it. */
@@ -67,8 +67,11 @@ const fontDirs = ["/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/
 export const deferrable: readonly string[] = Object.keys(programs);
 
 export interface Deferred {
-  /** Begins what is sure to be called, or was, while other things go on; what it finds may still change, and then it was in vain. */
-  begin(root: string, calls: readonly Call[]): Promise<void>;
+  /**
+   * Begins what is sure to be called, or was, while other things go on; what it finds may still change, and then it was in vain.
+   * `still`: nobody changes this tree itself.
+   */
+  begin(root: string, calls: readonly Call[], o: { still: boolean }): Promise<void>;
   /** Runs what was called, as far as it is time for it, or takes what is remembered of it; gives the changes, to be `apply`-ed. */
   run(root: string, calls: readonly Call[], when: When): Promise<readonly Outcome[]>;
 }
@@ -90,8 +93,9 @@ export type Outcome = string | undefined;
 
 export function openDeferred(o: DeferredOptions): Deferred {
   return {
-    begin: async (root, calls) => {
-      if (o.chain.layered) await Promise.allSettled(inBatches(calls).map((batch) => runBatch(o, root, batch)));
+    begin: async (root, calls, { still }) => {
+      const digest = still ? readsDigestBeside : o.digest;
+      if (o.chain.layered) await Promise.allSettled(inBatches(calls).map((batch) => runBatch({ ...o, digest }, root, batch)));
     },
     run: (root, calls, when) => inTurn(o.chain.layered, inBatches(calls).filter((b) => programs[b[0]!.argv[0]!]!.when === when), (batch) => runBatch(o, root, batch)),
   };
@@ -142,16 +146,20 @@ async function inTurn<T, R>(together: boolean, items: readonly T[], work: (item:
   return results;
 }
 
-async function runBatch(o: DeferredOptions, root: string, batch: readonly Call[]): Promise<Outcome> {
+interface BatchOptions extends Omit<DeferredOptions, "digest"> {
+  readonly digest: (root: string, o: Reads) => string | Promise<string>;
+}
+
+async function runBatch(o: BatchOptions, root: string, batch: readonly Call[]): Promise<Outcome> {
   const name = batch[0]!.argv[0]!;
   const program = programs[name]!;
   const calls = batch.map((c) => c.argv);
   const work = (at: string) => span(o.emit, name, `deferred ${name}`, () => callAll(o, at, batch));
-  const inputs = { calls: JSON.stringify(calls), reads: o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch }), program: o.identity(program.of), epoch: String(o.epoch) };
+  const inputs = { calls: JSON.stringify(calls), reads: await o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch }), program: o.identity(program.of), epoch: String(o.epoch) };
   return o.chain.remember({ name, inputs, root, work, ...(program.readsMore?.(root) && { forget: true }) });
 }
 
-async function callAll(o: DeferredOptions, root: string, batch: readonly Call[]): Promise<void> {
+async function callAll(o: BatchOptions, root: string, batch: readonly Call[]): Promise<void> {
   const sandbox = await o.sandbox();
   for (const { pkg, argv } of batch) {
     const r = await inSandbox(sandbox, root, { argv, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });

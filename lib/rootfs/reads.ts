@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { resolveIn } from "./paths.ts";
-import { walk } from "./tree.ts";
+import { walking } from "./tree.ts";
 
 export interface Reads {
   /** Files, and directories with all that is in them. */
@@ -15,7 +16,32 @@ export interface Reads {
 
 /** SHA-256 over everything at and below some paths: content, kind, mode, and time. */
 export function readsDigest(root: string, o: Reads): string {
-  return sha256(o.paths.map((path) => `${path} ${pathDigest(root, path, o)}`).join("\n"));
+  return atOnce(digesting(root, o));
+}
+
+/** The same, for a tree that nobody changes meanwhile: other things go on between one file and the next. */
+export async function readsDigestBeside(root: string, o: Reads): Promise<string> {
+  const work = digesting(root, o);
+  for (let since = performance.now(); ; ) {
+    const step = work.next();
+    if (step.done) return step.value;
+    if (performance.now() - since < 10) continue;
+    await setImmediate();
+    since = performance.now();
+  }
+}
+
+function* digesting(root: string, o: Reads): Generator<void, string> {
+  const lines: string[] = [];
+  for (const path of o.paths) lines.push(`${path} ${yield* digestingPath(root, path, o)}`);
+  return sha256(lines.join("\n"));
+}
+
+function atOnce<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
 }
 
 export interface KnownDigests {
@@ -61,6 +87,10 @@ function readKnown(file: string): [string, string][] {
 }
 
 function pathDigest(root: string, path: string, o: Reads): string {
+  return atOnce(digestingPath(root, path, o));
+}
+
+function* digestingPath(root: string, path: string, o: Reads): Generator<void, string> {
   const at = resolveIn(root, path);
   const stat = lstatSync(at, { throwIfNoEntry: false });
   if (!stat) return "-";
@@ -69,17 +99,33 @@ function pathDigest(root: string, path: string, o: Reads): string {
     if (o.ignore?.test(`/${name}`)) return;
     hash.update(`${name} ${s.mode} ${Math.min(o.epoch, Math.floor(s.mtimeMs / 1000))} `);
     if (s.isSymbolicLink()) hash.update(`${readlinkSync(file)} ${contentBehind(root, file)}`);
-    else if (s.isFile()) hash.update(createHash("sha256").update(readFileSync(file)).digest());
+    else if (s.isFile()) hash.update(contentDigest(file, s));
     hash.update("\n");
   };
   add("", at, stat);
-  if (stat.isDirectory()) walk(at, (name, s) => add(name, at + name, s));
+  if (stat.isDirectory()) {
+    for (const [name, s] of walking(at)) {
+      add(name, at + name, s);
+      yield;
+    }
+  }
   return hash.digest("hex");
 }
 
 function contentBehind(root: string, link: string): string {
   const at = resolveIn(root, link.slice(root.length));
   return lstatSync(at, { throwIfNoEntry: false })?.isFile() ? sha256(readFileSync(at)) : "";
+}
+
+/** Of files that were looked at before in this process: kernel modules are among the reads of several programs. */
+const known = new Map<string, Buffer>();
+
+function contentDigest(file: string, s: Stats): Buffer {
+  const key = `${s.ino} ${s.ctimeMs} ${s.mtimeMs} ${s.size}`;
+  const digest = known.get(key) ?? createHash("sha256").update(readFileSync(file)).digest();
+  // What has just been written may be written again without its time telling.
+  if (Date.now() - s.ctimeMs > 1000) known.set(key, digest);
+  return digest;
 }
 
 function sha256(data: string | Uint8Array): string {

@@ -6,15 +6,22 @@ import { run } from "../run.ts";
 
 /** Calls `visit` for every path below `root`, parents first, names in byte order; `path` begins with `/` and counts from `root`. */
 export function walk(root: string, visit: (path: string, stat: Stats) => void): void {
+  for (const [path, stat] of walking(root)) visit(path, stat);
+}
+
+/** The same, path by path. */
+export function* walking(root: string): Generator<[path: string, stat: Stats]> {
+  const todo: string[] = [];
   const into = (dir: string) => {
-    for (const name of readdirSync(root + dir).sort(byBytes)) {
-      const path = `${dir}/${name}`;
-      const stat = lstatSync(root + path);
-      visit(path, stat);
-      if (stat.isDirectory()) into(path);
-    }
+    const names = readdirSync(root + dir).sort(byBytes);
+    for (let i = names.length - 1; i >= 0; i--) todo.push(`${dir}/${names[i]}`);
   };
   into("");
+  for (let path; (path = todo.pop()) !== undefined; ) {
+    const stat = lstatSync(root + path);
+    yield [path, stat];
+    if (stat.isDirectory()) into(path);
+  }
 }
 
 /** Most names are ASCII, where the order of UTF-16 is that of bytes; the rest must not depend on it. */
