@@ -37,6 +37,7 @@ export async function ensureTools(o: ToolsOptions): Promise<Sandbox> {
   const debs = o.lock.debs.filter((d) => d.roles.includes("tools")).map((d) => d.sha256).sort();
   const key = createHash("sha256").update([format, ...debs].join("\n")).digest("hex").slice(0, 16);
   const tools = join(o.dir, `${key}.${ownerMap()}`);
+  signIn(o.dir);
   if (o.cache === false || !isWhole(tools)) await replaceTree(tools, await Promise.all(debs.map((d) => o.store.get(d))));
   return { tools, epoch: o.epoch };
 }
@@ -52,7 +53,21 @@ async function replaceTree(tools: string, debs: readonly StoredDeb[]): Promise<v
   renameSync(fresh, tools);
   writeFileSync(`${printFile(tools)}.${process.pid}`, print);
   renameSync(`${printFile(tools)}.${process.pid}`, printFile(tools));
-  await removeTree(old);
+  // What somebody's programs run in stays until nobody is left who may be one of them.
+  if (!othersUse(join(tools, ".."))) await removeTree(old);
+}
+
+/** A note that this process runs programs of some tree in `dir`, for as long as it lives. */
+function signIn(dir: string): void {
+  const note = join(dir, `user.${process.pid}`);
+  if (existsSync(note)) return;
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(note, "");
+  process.once("exit", () => rmSync(note, { force: true }));
+}
+
+function othersUse(dir: string): boolean {
+  return readdirSync(dir).some((name) => name.startsWith("user.") && name !== `user.${process.pid}` && existsSync(`/proc/${name.slice("user.".length)}`));
 }
 
 function assemble(root: string, debs: readonly StoredDeb[]): void {
@@ -98,12 +113,15 @@ function fingerprint(tools: string): string {
   return hash.digest("hex");
 }
 
-/** What a killed build left. */
+/** What a killed build left, and trees that were in use when another one took their place. */
 async function removeAbandoned(tools: string): Promise<void> {
   const dir = join(tools, "..");
   mkdirSync(dir, { recursive: true });
+  const inUse = othersUse(dir);
   for (const name of readdirSync(dir)) {
-    const pid = /\.(?:new|old|state)\.(\d+)$/.exec(name)?.[1];
-    if (pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`))) await removeTree(join(dir, name));
+    const [, what, pid] = /(?:^|\.)(new|old|state|user)\.(\d+)$/.exec(name) ?? [];
+    if (pid === undefined || (Number(pid) !== process.pid && existsSync(`/proc/${pid}`))) continue;
+    if ((what === "old" && inUse) || name === `user.${process.pid}`) continue;
+    await removeTree(join(dir, name));
   }
 }

@@ -1,7 +1,9 @@
 // The sandbox as programs of an image find it.
-import { spawnSync } from "node:child_process";
-import { chownSync, chmodSync, existsSync, lstatSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, chmodSync, existsSync, lstatSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserError } from "../../lib/errors.ts";
 import { applyLedger } from "../../lib/rootfs/ledger.ts";
@@ -178,6 +180,26 @@ test("programs of the tools tree see the directories given, read-only where so g
   expect(r.stdout).toBe("root\n");
   expect(r.stderr.trim().split("\n").map((l) => l.replace(/.*: /, ""))).toEqual(["Read-only file system", "Read-only file system"]);
   expect(existsSync(join(small.dir, "made"))).toBe(true);
+});
+
+test("a tools tree that another process may be running in stays until that one has ended", runs, async () => {
+  const dir = join(small.dir, "tools");
+  const trees = () => readdirSync(dir).filter((name) => lstatSync(join(dir, name)).isDirectory());
+  const { tools } = await small.freshTools(dir);
+  const other = spawn("sleep", ["100"]);
+  try {
+    writeFileSync(join(dir, `user.${other.pid}`), "");
+    const running = inTools({ tools, epoch: 0 }, { argv: ["sh", "-c", "sleep 1; sed --version | head -n 1; cat /dev/null && echo whole"], binds: [] });
+    await setTimeout(500);
+    await small.freshTools(dir);
+    expect((await running).stdout).toMatch(/^sed .*\nwhole\n$/);
+    expect(trees()).toHaveLength(2);
+  } finally {
+    other.kill("SIGKILL");
+    await once(other, "exit");
+  }
+  await small.freshTools(dir);
+  expect(trees()).toHaveLength(1);
 });
 
 test("ids of the ledger: files follow, with setuid and capabilities", runs, async () => {

@@ -14,6 +14,8 @@ export interface Small {
   readonly dir: string;
   readonly root: string;
   readonly sandbox: Sandbox;
+  /** Makes the tools tree in `dir`, whether it is there or not. */
+  freshTools(dir: string): Promise<Sandbox>;
   [Symbol.dispose](): void;
 }
 
@@ -26,8 +28,7 @@ export async function smallImage(scriptlets: readonly string[] = []): Promise<Sm
   const debs = lock.debs.filter((d) => d.roles.includes("tools"))
     .map((d) => ({ path: debPath(opened, lock.suite, lock.arch, d.filename), sha256: d.sha256, label: d.name }));
   const stored = await ensureStored({ debs, dir: join(sharedDownloads, "store"), emit: () => {} });
-  const sandbox = await ensureTools({
-    dir: join(sharedDownloads, "tools"), lock, emit: () => {}, epoch: epochOf(lock), store: { get: async (sha256) => stored.get(sha256)! },
-  });
-  return { dir: p.dir, root: join(p.dir, "image/small"), sandbox, [Symbol.dispose]: () => p[Symbol.dispose]() };
+  const tools = (dir: string, cache: boolean) => ensureTools({ dir, lock, emit: () => {}, epoch: epochOf(lock), store: { get: async (sha256) => stored.get(sha256)! }, cache });
+  const sandbox = await tools(join(sharedDownloads, "tools"), true);
+  return { dir: p.dir, root: join(p.dir, "image/small"), sandbox, freshTools: (dir) => tools(dir, false), [Symbol.dispose]: () => p[Symbol.dispose]() };
 }
