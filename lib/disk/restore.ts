@@ -42,7 +42,7 @@ const largest = 4 * 1024 * MiB - 1;
 
 export async function restoreFiles(o: RestoreOptions): Promise<BootFile[]> {
   if (o.tarball.bytes > largest) {
-    throw new UserError("stick.too-large", `the tarball of \`${o.name}\` has ${formatBytes(o.tarball.bytes)}, and the partition that any machine can read takes files of less than 4 GiB`, { hint: "debcast size\nsays what makes the image big" });
+    throw new UserError("stick.too-large", `the tarball of \`${o.name}\` has ${formatBytes(o.tarball.bytes)}, and the partition that any machine can read takes no file of 4 GiB`, { hint: "debcast size\nsays what makes the image big" });
   }
   const summed: BootFile[] = [
     { path: basename(o.tarball.file), content: { file: o.tarball.file } },

@@ -284,7 +284,7 @@ const other = skipUnless("name" in user, "skip" in user ? user.skip : "");
 test.skipIf(other.skip)("a normal user makes the same bytes", async () => {
   const { name } = user as { name: string };
   const lock = (conf: string) => readFileSync(join(p.dir, `conf/${conf}.lock`), "utf8");
-  using q = await stickProject({ small: confs.small }, { parent, owner: name, files: { "conf/small.lock": lock("small"), "conf/stick.lock": lock("stick") } });
+  using q = await stickProject({ small: confs.small }, { owner: name, files: { "conf/small.lock": lock("small"), "conf/stick.lock": lock("stick") } });
   const downloads = join(q.dir, "downloads");
   owned(downloads, name);
   for (const dir of ["deb.trixie.amd64", "index"]) cpSync(join(sharedDownloads, dir), join(downloads, dir), { recursive: true });

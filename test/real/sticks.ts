@@ -26,14 +26,14 @@ export default defineImage({
 }
 
 /** A project with confs of that kind, by name; the locks of all of them, the stick's too, begin as that of the shipped base. */
-export async function stickProject(confs: Readonly<Record<string, string>>, o: { parent: string; files?: Readonly<Record<string, string>>; owner?: string }): Promise<{ dir: string; [Symbol.dispose](): void }> {
+export async function stickProject(confs: Readonly<Record<string, string>>, o: { parent?: string; files?: Readonly<Record<string, string>>; owner?: string }): Promise<{ dir: string; [Symbol.dispose](): void }> {
   await debcastOk(["lock"]);
   const lock = readFileSync(join(engineRoot, "conf/base.lock"), "utf8");
   return project({
     "conf/stick.lock": lock,
     ...Object.fromEntries(Object.entries(confs).flatMap(([name, text]) => [[`conf/${name}.ts`, text], [`conf/${name}.lock`, lock]])),
     ...o.files,
-  }, { parent: o.parent, ...(o.owner !== undefined && { owner: o.owner }) });
+  }, { ...(o.parent !== undefined && { parent: o.parent }), ...(o.owner !== undefined && { owner: o.owner }) });
 }
 
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, MTOOLS_SKIP_CHECK: "1", MTOOLSRC: "/dev/null" };
