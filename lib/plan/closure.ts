@@ -8,8 +8,6 @@ export const toolRoots = [
   "coreutils", "dash", "gzip", "libcap2-bin", "libeatmydata1", "mount", "tar", "util-linux", "xz-utils", "zstd",
   // Disks: table, file systems, boot loader; sed for what they say to each other.
   "dosfstools", "e2fsprogs", "fdisk", "mtools", "sed", "systemd-boot-efi",
-  // What a restore stick verifies files by.
-  "attr", "findutils",
 ] as const;
 
 /** Where candidates come from: an archive, or the packages of a lock. */

@@ -81,7 +81,7 @@ describe("what lies on the stick", () => {
   test("a tarball that FAT cannot hold", async () => {
     const said = await restoreFiles({ ...options, tarball: { file: "base.tar.zst", bytes: 4 * 1024 * MiB } }).then(() => "nothing is wrong", renderErrors);
     expect(said).toMatchInlineSnapshot(`
-      "error: the tarball of \`base\` has 4.3 GB, and the partition that any machine can read takes files of less than 4 GiB
+      "error: the tarball of \`base\` has 4.3 GB, and the partition that any machine can read takes no file of 4 GiB
 
       hint: debcast size
             says what makes the image big"
