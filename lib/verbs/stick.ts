@@ -87,7 +87,7 @@ interface Made {
 
 async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; settings: Settings }): Promise<Made> {
   const [image, own] = [imageOf(c, p.conf.name), imageOf(c, s.conf.name)];
-  if (s.conf.disk?.root.mode === "rw" || s.conf.disk?.persist !== false) {
+  if ((s.conf.disk?.root.mode ?? "rw") === "rw" || s.conf.disk?.persist !== false) {
     throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file: s.conf.file }, hint: 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },' });
   }
   const target = diskOfImage(p, image);

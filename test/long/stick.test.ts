@@ -197,9 +197,10 @@ test.skipIf(reason)(`ended at ${cuts} random moments and started again, seed ${s
     await using s = await start(file, [target]);
     await s.says(/To be written:/);
     await sleep(random() * whole);
+    const screen = s.screen();
     await s.machine.kill();
-    expect(s.screen()).not.toContain("FAILED");
-    const stage = /DONE|Kernel and boot|Verifying|Unpacking|Partitions|Checking/.exec(s.screen().split("\n").reverse().join("\n"))?.[0] ?? "beginning";
+    expect(screen).not.toContain("FAILED");
+    const stage = /DONE|Kernel and boot|Verifying|Unpacking|Partitions|Checking/.exec(screen.split("\n").reverse().join("\n"))?.[0] ?? "beginning";
     stages.push(stage);
     // Nothing on it is to be started before all of it is there.
     expect(hasLoader(target) && !/DONE|Kernel/.test(stage), stage).toBe(false);
