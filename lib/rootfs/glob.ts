@@ -1,5 +1,5 @@
 // Globs over paths of the image: `*` and `?` cross no `/`, `**` does, `[…]` and `{a,b}` as in a shell.
-import { lstatSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync, type Dirent } from "node:fs";
 import { resolveIn } from "./paths.ts";
 
 /** Paths of the image that match, in byte order; links are matched and not followed, but for those before the first wildcard. */
@@ -8,16 +8,25 @@ export function globIn(root: string, glob: string): string[] {
   const fixed = /^[^*?[{]*\//.exec(glob)?.[0] ?? "/";
   if (!/[*?[{]/.test(glob)) return exists(resolveIn(root, glob, "keep")) ? [glob.replace(/(.)\/$/, "$1")] : [];
   const found: string[] = [];
-  const into = (dir: string) => {
-    for (const name of list(resolveIn(root, dir))) {
-      const path = `${dir}${name}`;
+  const into = (dir: string, at: string) => {
+    for (const entry of list(at)) {
+      const path = `${dir}${entry.name}`;
       // Below a match nothing else need match: the tree goes, or is named, as a whole.
       if (pattern.test(path)) found.push(path);
-      else if (lstatSync(resolveIn(root, path, "keep")).isDirectory()) into(`${path}/`);
+      else if (entry.isDirectory() && depth(path) < deepest(glob)) into(`${path}/`, `${at}/${entry.name}`);
     }
   };
-  into(fixed);
+  into(fixed, resolveIn(root, fixed));
   return found;
+}
+
+/** Slashes in the longest path that can match. */
+function deepest(glob: string): number {
+  return /\*\*|\{[^}]*\//.test(glob) ? Infinity : depth(glob);
+}
+
+function depth(path: string): number {
+  return path.split("/").length - 1;
 }
 
 /** A glob as a regular expression for whole paths. */
@@ -42,9 +51,9 @@ function exists(at: string): boolean {
   return lstatSync(at, { throwIfNoEntry: false }) !== undefined;
 }
 
-function list(dir: string): string[] {
+function list(dir: string): Dirent[] {
   try {
-    return readdirSync(dir).sort();
+    return readdirSync(dir, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch {
     return [];
   }

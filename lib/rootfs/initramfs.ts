@@ -23,7 +23,7 @@ const makers = ["initramfs-tools", "initramfs-tools-core", "initramfs-tools-bin"
 const reads = [
   "/etc/initramfs-tools", "/usr/share/initramfs-tools", "/usr/lib/initramfs-tools", "/etc/modprobe.d", "/usr/lib/modprobe.d", "/etc/modules", "/etc/modules-load.d",
   "/usr/lib/modules-load.d", "/etc/fstab", "/etc/crypttab", "/etc/udev", "/usr/lib/udev", "/etc/systemd/network", "/usr/lib/systemd/network", "/etc/ld.so.conf",
-  "/etc/ld.so.conf.d", "/etc/ld.so.preload", "/etc/kernel", "/etc/default", "/etc/console-setup", "/etc/alternatives", "/etc/nsswitch.conf", "/etc/os-release", "/etc/localtime",
+  "/etc/ld.so.conf.d", "/etc/ld.so.preload", "/etc/kernel", "/etc/default", "/etc/console-setup", "/etc/alternatives/awk", "/etc/alternatives/nawk", "/etc/alternatives/which", "/etc/alternatives/lzma", "/etc/nsswitch.conf", "/etc/os-release", "/etc/localtime",
   "/etc/adjtime", "/etc/mdadm", "/etc/lvm", "/usr/lib/firmware", "/var/lib/dpkg/diversions",
 ];
 

@@ -56,9 +56,9 @@ export interface Booted extends AsyncDisposable {
 }
 
 /** Starts a machine and waits until it answers; `keep`: what it writes stays in the file. */
-export async function boot(disk: string, o: { keep?: boolean; memory?: number; patience?: number } = {}): Promise<Booted> {
+export async function boot(disk: string, o: { keep?: boolean; memory?: number; patience?: number; disks?: readonly string[] } = {}): Promise<Booted> {
   const accel = await accelerator(() => {});
-  const machine = await startMachine({ disk, keep: o.keep === true, memory: o.memory ?? 1024, cpus: 2, disks: [], usb: [], display: false, accel });
+  const machine = await startMachine({ disk, keep: o.keep === true, memory: o.memory ?? 1024, cpus: 2, disks: o.disks ?? [], usb: [], display: false, accel });
   const patience = o.patience ?? 400;
   const timer = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`the machine is not up after ${patience} s:\n${machine.console().slice(-3000)}`)), patience * 1000).unref());
   try {

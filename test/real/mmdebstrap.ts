@@ -1,8 +1,9 @@
 // The oracle: mmdebstrap's tree of exactly the same .debs, from a local repository made of them.
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { linkSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { promisify } from "node:util";
 
 export interface OracleDeb {
   /** Absolute path of the .deb. */
@@ -19,11 +20,11 @@ export function noMmdebstrap(): string | undefined {
 }
 
 /** Builds `target` (a directory) from `debs` alone; recommends off, every package named. */
-export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; suite: string; epoch: number; work: string }): void {
+export async function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; suite: string; epoch: number; work: string }): Promise<void> {
   const repository = join(o.work, "repository");
   writeRepository(repository, o);
   rmSync(o.target, { recursive: true, force: true });
-  execFileSync(
+  const ran = promisify(execFile)(
     "unshare",
     [
       // It mounts the host's /sys and /dev/shm in its tree: interrupted, those must not outlive it and be there when the tree is removed.
@@ -34,8 +35,10 @@ export function mmdebstrapTree(o: { debs: readonly OracleDeb[]; target: string; 
       "--aptopt=Apt::Install-Recommends \"false\"", "--skip=check/signed-by", o.suite, o.target,
       `deb [trusted=yes] copy://${repository} ./`,
     ],
-    { env: { ...process.env, SOURCE_DATE_EPOCH: String(o.epoch), TMPDIR: o.work }, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 64 << 20 },
+    { env: { ...process.env, SOURCE_DATE_EPOCH: String(o.epoch), TMPDIR: o.work }, maxBuffer: 64 << 20 },
   );
+  ran.child.stdin?.end();
+  await ran;
   rmSync(repository, { recursive: true });
 }
 

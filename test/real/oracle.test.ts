@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { noMmdebstrap } from "./mmdebstrap.ts";
 import { unexpectedOfConf, unexpectedOfRandom } from "./oracle.ts";
@@ -15,11 +15,12 @@ const parent = join(engineRoot, "out/oracle");
 beforeAll(() => mkdirSync(parent, { recursive: true }));
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
 
-test.skipIf(reason)("the packages of gateway", async () => {
+// Beside each other: mmdebstrap seldom has work for more than one processor.
+test.skipIf(reason)("the packages of gateway", { concurrent: true }, async ({ expect }) => {
   expect(await unexpectedOfConf(parent, "gateway")).toEqual([]);
 });
 
 // The same ones each time, so that a change of ours is what makes it fail; `make test-long` draws others, and has `base`.
-test.skipIf(reason)("random packages of seed 1", async () => {
+test.skipIf(reason)("random packages of seed 1", { concurrent: true }, async ({ expect }) => {
   expect(await unexpectedOfRandom(parent, 1)).toEqual([]);
 });

@@ -61,7 +61,7 @@ export async function unexpectedDifferences(dir: string, work: string): Promise<
   }));
   mkdirSync(work, { recursive: true });
   const theirs = join(work, "mmdebstrap");
-  mmdebstrapTree({ debs, target: theirs, suite: lock.suite, epoch, work });
+  await mmdebstrapTree({ debs, target: theirs, suite: lock.suite, epoch, work });
   const options = { epoch, normalise };
   const found = compareTrees(readTree(join(dir, "image/set"), options), readTree(theirs, options), ["debcast", "mmdebstrap"]);
   return found.filter((d) => !isDirectoryTime(d, epoch)).filter((d) => !expected.some((e) => e.path.test(d.path) && (e.what?.test(d.what) ?? true)));
