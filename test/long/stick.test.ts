@@ -78,7 +78,7 @@ async function start(stick: string, targets: readonly string[], o: { usb?: boole
   const machine = await startMachine({ disk: stick, stick: o.usb === true, keep: true, memory: 1024, cpus: 2, disks: targets, usb: [], display: false, accel, ...(o.more && { more: o.more }) });
   // Without colours, and the bar's last state only.
   const screen = () => machine.console().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/\r\n/g, "\n").replace(/[^\n]*\r(?!\n)/g, "");
-  const says = async (what: RegExp, seconds = 300) => {
+  const says = async (what: RegExp, seconds = 900) => {
     for (const end = performance.now() + seconds * 1000; !what.test(screen()); await sleep(200)) {
       if (performance.now() > end) throw new Error(`the stick does not say ${String(what)} within ${seconds} s:\n${screen().slice(-3000)}`);
     }
