@@ -20,9 +20,15 @@ export interface Known {
   readonly epoch: number;
 }
 
+/** Throws where the image could not start from a disk. */
+export function needsScriptlet({ conf, plan }: Pick<Known, "conf" | "plan">): void {
+  if (plan.scriptlets.some((s) => s.name === "disk")) return;
+  throw new UserError("disk.scriptlet", `\`${conf.name}\` lacks the scriptlet \`disk\`, which makes it start from one`, { hint: 'scriptlets: ["disk", …],' });
+}
+
 /** `slot`: the name of the partition that / is on. */
 export function diskOfImage(p: Known, image: string, slot = "root-a"): WholeDisk {
-  if (!p.plan.scriptlets.some((s) => s.name === "disk")) throw new UserError("disk.scriptlet", `\`${p.conf.name}\` lacks the scriptlet \`disk\`, which makes it start from one`, { hint: 'scriptlets: ["disk", …],' });
+  needsScriptlet(p);
   const boot = bootFiles(image, p.conf, slot);
   const seed = [p.conf.name, p.epoch, ...p.lock.debs.filter((d) => d.roles.includes("image")).map((d) => d.sha256)].join(" ");
   return { boot, seed, layout: layOut(p.conf.disk ?? { root: {} }, needsOf(image, boot), seed) };

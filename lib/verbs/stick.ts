@@ -7,12 +7,13 @@ import { parseSet, templatesOf } from "../disk/devices.ts";
 import { makeDisk, placeFiles } from "../disk/make.ts";
 import { manifestOf } from "../disk/manifest.ts";
 import { restoreFiles, stickLayout, stickRoot, type Settings } from "../disk/restore.ts";
-import { diskOfImage } from "../disk/whole.ts";
+import { diskOfImage, needsScriptlet } from "../disk/whole.ts";
 import { UserError } from "../errors.ts";
 import { span, stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { imageFiles } from "../output/image.ts";
-import { prepare, type Prepared } from "../prepare.ts";
+import type { Conf } from "../plan/plan.ts";
+import { load, prepare, type Prepared } from "../prepare.ts";
 import { imageName } from "../project.ts";
 import { measure } from "../rootfs/tree.ts";
 import { openSandbox } from "../tools.ts";
@@ -36,6 +37,8 @@ export const verb: Verb = {
   // In processes of their own, which enter namespaces of their own.
   early: async (c) => {
     settingsOf(c);
+    needsScriptlet(await load(c));
+    onlyRead((await load({ ...c, conf: stickConf })).conf);
     await buildAll(c);
     return undefined;
   },
@@ -74,6 +77,11 @@ async function buildAll(c: Context): Promise<void> {
   await again("image", { ...o, conf: stickConf });
 }
 
+function onlyRead(conf: Conf): void {
+  if ((conf.disk?.root.mode ?? "rw") !== "rw" && conf.disk?.persist === false) return;
+  throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file: conf.file }, hint: 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },' });
+}
+
 function tarballOf(c: Context): string {
   return join(c.project.outDir, `${imageName(c.conf)}.tar.zst`);
 }
@@ -87,9 +95,6 @@ interface Made {
 
 async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; settings: Settings }): Promise<Made> {
   const [image, own] = [imageOf(c, p.conf.name), imageOf(c, s.conf.name)];
-  if ((s.conf.disk?.root.mode ?? "rw") === "rw" || s.conf.disk?.persist !== false) {
-    throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file: s.conf.file }, hint: 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },' });
-  }
   const target = diskOfImage(p, image);
   const starts = diskOfImage(s, own, stickRoot);
   const sandbox = await openSandbox(c, p.lock, async () => p);

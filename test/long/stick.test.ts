@@ -101,7 +101,7 @@ async function restored(stick: string, target: string, o: Parameters<typeof star
 async function starts(disk: string, conf: keyof typeof confs, look: string): Promise<string> {
   await using m = await boot(disk, { keep: true });
   expect(await failures(m.machine, await planIn(p.dir, conf))).toEqual({});
-  return m.ask(look);
+  return await m.ask(look);
 }
 
 /** Whether firmware finds something on it to start. */
