@@ -8,6 +8,7 @@ installDeb("systemd-repart", "libfdisk1"); // the last partition grows to the en
 const disk = conf.disk ?? { root: {} };
 const mode = disk.root.mode ?? "rw";
 const lasts = mode === "rw";
+const hasParts = !lasts && disk.persist !== false;
 const { data } = disk;
 const grows = data ? data.size === "rest" : lasts && (disk.root.slots ?? 1) === 1 && (disk.root.size ?? "rest") === "rest";
 
@@ -19,7 +20,7 @@ run(({ write, copy, mkdir, mask, planned }) => {
   write("/etc/fstab", [
     ...(lasts ? [`PARTLABEL=root-a / ext4 noatime${grows && !data ? ",x-systemd.growfs" : ""} 0 1`] : []),
     // Not before it was looked at, and before anything logs.
-    ...(lasts ? [] : ["PARTLABEL=log /var/log ext4 noatime,nofail,x-systemd.requires=var-log-check.service,x-systemd.before=local-fs.target 0 0"]),
+    ...(hasParts ? ["PARTLABEL=log /var/log ext4 noatime,nofail,x-systemd.requires=var-log-check.service,x-systemd.before=local-fs.target 0 0"] : []),
     ...(data ? [`PARTLABEL=data ${data.mount} ext4 noatime,nofail,x-systemd.device-timeout=15s${grows ? ",x-systemd.growfs" : ""} 0 2`] : []),
   ].map((line) => `${line}\n`).join(""));
   if (data) mkdir(data.mount);
@@ -42,6 +43,7 @@ run(({ write, copy, mkdir, mask, planned }) => {
   copy("root-mode", "/etc/initramfs-tools/scripts/local-bottom/", { mode: 0o755 });
   write("/etc/initramfs-tools/conf.d/root-mode", `ROOT_MODE=${mode}\nROOT_RAM=${disk.root.ram ?? "50%"}\n`);
   write("/usr/share/initramfs-tools/modules.d/root-mode", "overlay\next4\n");
+  if (!hasParts) return;
   copy("persist", "/usr/local/sbin/", { mode: 0o755 });
   mkdir("/persist", { mode: 0o755 });
   copy("var-log-check", "/usr/local/sbin/", { mode: 0o755 });

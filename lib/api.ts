@@ -232,7 +232,8 @@ export interface Disk {
     slots?: 1 | 2;
   };
   esp?: { size: Size };
-  persist?: { size: Size };
+  /** Where / does not last. `false`: nothing lasts, and /var/log is in RAM, too. */
+  persist?: { size: Size } | false;
   log?: { size: Size };
   data?: { size: Size; mount: Path };
 }

@@ -1,6 +1,7 @@
 // conf/NAME.ts: bundled, evaluated and checked.
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { engineRoot } from "./engine.ts";
 import { UserError, nearest, throwAll } from "./errors.ts";
 import { openBundles, type Bundle } from "./plan/bundle.ts";
 import { checkImage } from "./plan/confcheck.ts";
@@ -22,7 +23,12 @@ export async function loadConf(project: Project, nameOrPath: string): Promise<Co
   }
   const { conf, found } = checkImage(image, { conf: { file, inputs: bundle.inputs }, confDir: dirname(file) });
   throwAll(found);
-  return conf;
+  return file === shipped(nameOrPath) ? { ...conf, lockFile: join(project.confDir, `${nameOrPath}.lock`) } : conf;
+}
+
+/** The conf of that name that comes with debcast and is there in every project: the one of restore sticks. */
+function shipped(name: string): string | undefined {
+  return name === "stick" ? join(engineRoot, "conf", `${name}.ts`) : undefined;
 }
 
 /** Names of the confs in a project. */
@@ -37,8 +43,8 @@ function findConf(project: Project, nameOrPath: string): string {
     if (file) return file;
     throw new UserError("conf.absent", `there is no file \`${nameOrPath}\``);
   }
-  const file = join(project.confDir, `${nameOrPath}.ts`);
-  if (existsSync(file)) return file;
+  const file = [join(project.confDir, `${nameOrPath}.ts`), shipped(nameOrPath)].find((f) => f !== undefined && existsSync(f));
+  if (file !== undefined) return file;
   const names = confNames(project);
   const near = nearest(nameOrPath, names);
   throw new UserError("conf.absent", `there is no conf \`${nameOrPath}\` in ${project.confDir}`, {

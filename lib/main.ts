@@ -19,6 +19,7 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   why: () => import("./verbs/why.ts"),
   tar: () => import("./verbs/tar.ts"),
   disk: () => import("./verbs/disk.ts"),
+  stick: () => import("./verbs/stick.ts"),
   vm: () => import("./verbs/vm.ts"),
   ssh: () => import("./verbs/ssh.ts"),
   "boot-test": () => import("./verbs/boottest.ts"),

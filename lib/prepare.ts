@@ -1,6 +1,5 @@
 // From a conf to a proved lock: what every verb does before it acts. Touches the network only when the lock does not say
 // enough, and writes nothing but the lock.
-import { join } from "node:path";
 import { openArchives, type Archives } from "./archive.ts";
 import { loadConf } from "./conf.ts";
 import { UserError, throwAll } from "./errors.ts";
@@ -87,9 +86,9 @@ function withShortcut(found: readonly UserError[], plan: Plan): readonly UserErr
   return found.map((e) => (e === last ? new UserError(e.code, e.message, { where: e.where, details: e.details, hint }) : e));
 }
 
-/** conf/NAME.lock beside conf/NAME.ts. */
+/** conf/NAME.lock of the project: beside conf/NAME.ts, unless that came with debcast. */
 export function lockFileOf(conf: Conf): string {
-  return join(conf.file.replace(/\.ts$/, ".lock"));
+  return conf.lockFile ?? conf.file.replace(/\.ts$/, ".lock");
 }
 
 /** The package archives that `lock` was made from, or as they are now. */

@@ -26,6 +26,10 @@ export interface SandboxOptions {
   /** A user of the image (default root). */
   readonly user?: string;
   readonly stdin?: string | Uint8Array;
+  /** File descriptor; without one what it says is collected. */
+  readonly stdout?: number;
+  /** Directory of the host that is to be seen, read-only, at /mnt. */
+  readonly sees?: string;
   /** The host's network, and its resolv.conf laid over the image's. */
   readonly network?: boolean;
   /** fsync and its like do nothing (default true). */
@@ -69,12 +73,12 @@ export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Pr
   const inDir = o.cwd === undefined || o.cwd === "/" ? [] : ["/usr/bin/env", `--chdir=${o.cwd}`];
   try {
     return await enter(s, {
-      mounts: [...toolsMounts(preload), ...imageMounts(s.tools, root), ...(resolv?.mounts ?? [])],
+      mounts: [...toolsMounts(preload), ...imageMounts(s.tools, root), ...(o.sees === undefined ? [] : [{ from: o.sees, to: "/image/mnt", options: "bind,ro" }]), ...(resolv?.mounts ?? [])],
       argv: ["/usr/sbin/chroot", ...who, "/image", ...inDir, ...o.argv],
       network: o.network === true,
       interactive: o.interactive === true,
       env, shown: o.argv, ok: o.ok, what: o.what,
-      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.onOutput && { onOutput: o.onOutput }) },
+      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.stdout !== undefined && { stdout: o.stdout }), ...(o.onOutput && { onOutput: o.onOutput }) },
     });
   } finally {
     resolv?.undo();

@@ -7,12 +7,18 @@ import { join } from "node:path";
 import type { Conf } from "../plan/plan.ts";
 import { UserError } from "../errors.ts";
 import { resolveIn } from "../rootfs/paths.ts";
+import type { Sandbox } from "../sandbox.ts";
 
 export interface BootFile {
   /** Path on the partition. */
   readonly path: string;
   /** What it holds, or the file of the image that it is. */
   readonly content: string | { readonly file: string };
+}
+
+/** systemd-boot, from where Debian's systemd-boot-efi has it in the tools tree. */
+export function bootLoader(sandbox: Sandbox): BootFile {
+  return { path: "EFI/BOOT/BOOTX64.EFI", content: { file: join(sandbox.tools, "usr/lib/systemd/boot/efi/systemd-bootx64.efi") } };
 }
 
 /** Everything but the boot loader itself. `slot` is the partition that / is on. */

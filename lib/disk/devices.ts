@@ -10,7 +10,8 @@ import type { Layout } from "./layout.ts";
 /** By key: `hostname`, `address`, … */
 export type DeviceValues = Readonly<Record<string, string>>;
 
-interface Put {
+export interface Put {
+  /** In the image. */
   readonly path: string;
   readonly content: string;
   readonly mode: number;
@@ -22,12 +23,13 @@ interface Key {
   files(value: string, all: DeviceValues, image: string): Put[];
 }
 
-const address = /^\d{1,3}(\.\d{1,3}){3}$/;
+// Patterns are such that grep -E and bash read them, too: a restore stick checks the same values by them.
+const address = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
 
 const keys: Readonly<Record<string, Key>> = {
   hostname: { match: /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, like: "gw-017", files: (v, _, image) => [text("/etc/hostname", `${v}\n`), text("/etc/hosts", hostsFor(image, v))] },
-  serial: { match: /^[\x21-\x7e]{1,64}$/, like: "SN-0017", files: (v) => [text("/etc/serial-number", `${v}\n`)] },
-  address: { match: /^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, like: "192.0.2.17/24", files: (v, all, image) => network(v, all, image) },
+  serial: { match: /^[!-~]{1,64}$/, like: "SN-0017", files: (v) => [text("/etc/serial-number", `${v}\n`)] },
+  address: { match: /^[0-9]{1,3}(\.[0-9]{1,3}){3}\/[0-9]{1,2}$/, like: "192.0.2.17/24", files: (v, all, image) => network(v, all, image) },
   gateway: { match: address, like: "192.0.2.1", files: () => [] },
   dns: { match: address, like: "192.0.2.53", files: () => [] },
 };
@@ -42,6 +44,22 @@ export function deviceValues(given: Readonly<Record<string, string>>, where: str
   }
   for (const key of ["gateway", "dns"]) if (given[key] !== undefined && given.address === undefined) throw new UserError("device.value", `${where} sets \`${key}\` but no \`address\``, { hint: `address=${keys.address!.like}` });
   return given;
+}
+
+/** What a value has to look like, and the files that it makes. */
+export interface Template {
+  readonly key: string;
+  /** An extended regular expression. */
+  readonly match: string;
+  readonly like: string;
+  /** Contents with `@KEY@` for values; a line with one that is not given is left out. */
+  readonly files: readonly Put[];
+}
+
+/** For whoever puts the values into a root made of `image` later, without this program. */
+export function templatesOf(image: string): Template[] {
+  const placeholders = Object.fromEntries(Object.keys(keys).map((k) => [k, `@${k}@`]));
+  return Object.entries(keys).map(([key, { match, like, files }]) => ({ key, match: match.source.replaceAll("\\/", "/"), like, files: files(`@${key}@`, placeholders, image) }));
 }
 
 /** Words of `--set`. */
@@ -87,7 +105,7 @@ export async function setValues(disk: string, values: DeviceValues, o: { layout:
   });
   writeFileSync(join(o.work, "commands"), `${commands.join("\n")}\n`);
   try {
-    for (const root of o.layout.partitions.filter((p) => p.name === "root-a")) {
+    for (const root of o.layout.partitions.filter((p) => p.holds === "root")) {
       const r = await inTools(o.sandbox, {
         argv: ["debugfs", "-w", "-f", "/in/commands", `/out/${basename(disk)}?offset=${root.start}`],
         binds: [{ from: o.work, to: "/in", ro: true }, { from: dirname(disk), to: "/out" }],

@@ -13,7 +13,10 @@ export const sectorSize = 512;
 export type PartitionName = "esp" | "root-a" | "root-b" | "persist" | "log" | "data";
 
 export interface Partition {
-  readonly name: PartitionName;
+  /** PARTLABEL, and the label of its file system. */
+  readonly name: string;
+  /** `boot`: FAT with the boot loader, `files`: FAT that any machine can read, `root`: ext4 with the image, `nothing`: an empty ext4. */
+  readonly holds: "boot" | "files" | "root" | "nothing";
   readonly type: string;
   readonly uuid: string;
   /** Bytes from the beginning of the disk, a multiple of 1 MiB. */
@@ -53,7 +56,8 @@ export function layOut(disk: Disk, needs: Needs, seed: string): Layout {
   const partitions = parts.map(({ name, bytes, grows }): Partition => {
     const at = start;
     start += bytes;
-    return { name, type: types[name], uuid: uuidFrom(`${seed} ${name}`), start: at, bytes, grows };
+    const holds = name === "esp" ? "boot" : name === "root-a" ? "root" : "nothing";
+    return { name, holds, type: types[name], uuid: uuidFrom(`${seed} ${name}`), start: at, bytes, grows };
   });
   // The last MiB is for the second copy of the table.
   return { id: uuidFrom(`${seed} disk`), partitions, bytes: start + MiB };
@@ -75,14 +79,14 @@ function partsOf(disk: Disk, needs: Needs): Part[] {
   return [
     fixed("esp", disk.esp?.size ?? defaults.esp, needs.esp, "esp"),
     ...slots.map((name) => ({ ...fixed(name, rootSize, needs.root, "root"), grows: alone && grows(root.size) })),
-    ...(hasParts(disk) ? [fixed("persist", disk.persist?.size ?? defaults.persist, 8 * MiB, "persist"), fixed("log", disk.log?.size ?? defaults.log, 16 * MiB, "log")] : []),
+    ...(hasParts(disk) ? [fixed("persist", (disk.persist || undefined)?.size ?? defaults.persist, 8 * MiB, "persist"), fixed("log", disk.log?.size ?? defaults.log, 16 * MiB, "log")] : []),
     ...(data ? [{ ...fixed("data", data.size === "rest" ? "fit" : data.size, needs.data, "data"), grows: grows(data.size) }] : []),
   ];
 }
 
 /** Whether what has to last lies on partitions of its own, because / does not last. */
 export function hasParts(disk: Disk): boolean {
-  return (disk.root.mode ?? "rw") !== "rw";
+  return (disk.root.mode ?? "rw") !== "rw" && disk.persist !== false;
 }
 
 /** `4G`, `500M`, `fit`, `fit+200M` → bytes, rounded up to whole MiB. */
@@ -103,8 +107,9 @@ export function uuidFrom(text: string): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-");
 }
 
-/** What sfdisk(8) makes the table from. */
-export function sfdiskScript(l: Layout): string {
-  const lines = l.partitions.map((p) => `start=${p.start / sectorSize}, size=${p.bytes / sectorSize}, type=${p.type}, uuid=${p.uuid}, name="${p.name}"`);
+/** What sfdisk(8) makes the table from. `grown`: for a disk that is there, to the end of which a partition that grows reaches at once. */
+export function sfdiskScript(l: Layout, o: { grown?: boolean } = {}): string {
+  const size = (p: Partition) => (o.grown && p.grows ? "" : `size=${p.bytes / sectorSize}, `);
+  const lines = l.partitions.map((p) => `start=${p.start / sectorSize}, ${size(p)}type=${p.type}, uuid=${p.uuid}, name="${p.name}"`);
   return ["label: gpt", `label-id: ${l.id}`, "unit: sectors", `first-lba: ${MiB / sectorSize}`, ...lines, ""].join("\n");
 }

@@ -1,27 +1,28 @@
 // A disk as a file, made without root and without loop devices: the table by sfdisk, each file system by mke2fs or mkfs.vfat right
 // at its place in the sparse file. All of them are the locked tools tree's, and all that they would draw by chance is given, so
 // the same lock gives the same bytes.
-import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, constants, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { inTools, type Sandbox } from "../sandbox.ts";
 import { quote } from "../sandbox/script.ts";
-import type { BootFile } from "./boot.ts";
-import { MiB, sectorSize, sfdiskScript, uuidFrom, type Layout, type Partition } from "./layout.ts";
+import { bootLoader, type BootFile } from "./boot.ts";
+import { mke2fs, mkfsVfat } from "./filesystems.ts";
+import { sectorSize, sfdiskScript, type Layout, type Partition } from "./layout.ts";
 
 export interface MakeOptions {
   readonly image: string;
   /** The disk's file; what was there before stays until this one is whole. */
   readonly file: string;
   readonly layout: Layout;
+  /** Of the partition that the firmware starts from, the boot loader itself left out. */
   readonly boot: readonly BootFile[];
+  /** Of the partition that any machine can read, if there is one. */
+  readonly files?: readonly BootFile[];
   readonly sandbox: Sandbox;
   /** Directory for what is needed on the way; it is made, and removed. */
   readonly work: string;
   readonly seed: string;
 }
-
-/** Where Debian's systemd-boot-efi has it. */
-const bootLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 
 /** Makes the file under another name; `finish` gets it before it takes its place. */
 export async function makeDisk(o: MakeOptions, finish: (part: string) => Promise<void>): Promise<void> {
@@ -45,25 +46,35 @@ export async function makeDisk(o: MakeOptions, finish: (part: string) => Promise
   }
 }
 
-/** What goes onto the EFI system partition, the table, and what is done with them, as files. */
+/** What goes onto partitions with FAT, the table, and what is done with them, as files. */
 function stage(o: MakeOptions, disk: string): void {
   rmSync(o.work, { recursive: true, force: true });
-  for (const f of o.boot) {
-    const to = join(o.work, "esp", f.path);
-    mkdirSync(dirname(to), { recursive: true });
-    if (typeof f.content === "string") writeFileSync(to, f.content);
-    else copyFileSync(f.content.file, to);
-  }
+  for (const p of o.layout.partitions) placeFiles(join(o.work, p.name), filesOf(o, p));
   writeFileSync(join(o.work, "table"), sfdiskScript(o.layout));
   // Else it complains that it knows no ext4.
   writeFileSync(join(o.work, "mke2fs.conf"), "[defaults]\n\tfs_type = ext4\n[fs_types]\n\text4 = {\n\t\tfeatures = has_journal\n\t}\n");
   writeFileSync(join(o.work, "make"), script(o, disk));
 }
 
+/** Writes them below the directory `to`, which is made if there are any. */
+export function placeFiles(to: string, files: readonly BootFile[]): void {
+  for (const { path, content } of files) {
+    const at = join(to, path);
+    mkdirSync(dirname(at), { recursive: true });
+    if (typeof content === "string") writeFileSync(at, content);
+    else copyFileSync(content.file, at, constants.COPYFILE_FICLONE);
+  }
+}
+
+function filesOf(o: MakeOptions, p: Partition): readonly BootFile[] {
+  if (p.holds === "boot") return [bootLoader(o.sandbox), ...o.boot];
+  return p.holds === "files" ? (o.files ?? []) : [];
+}
+
 function script(o: MakeOptions, disk: string): string {
   const f = quote(disk);
-  const others = o.layout.partitions.filter((p) => p.name !== "root-a");
-  const root = o.layout.partitions.find((p) => p.name === "root-a")!;
+  const others = o.layout.partitions.filter((p) => p.holds !== "root");
+  const root = o.layout.partitions.find((p) => p.holds === "root")!;
   return `
 truncate -s ${o.layout.bytes} ${f}
 sfdisk --quiet --no-reread --no-tell-kernel ${f} < /in/table
@@ -72,7 +83,7 @@ ${ext4(o, root, f, "-d /image")}
 ${forgetReads(`${disk}?offset=${root.start}`, o.sandbox.epoch)}
 } &
 root=$!
-${others.map((p) => (p.name === "esp" ? esp(o, p, f) : ext4(o, p, f, ""))).join("\n")}
+${others.map((p) => (p.holds === "nothing" ? ext4(o, p, f, "") : fat(o, p, f))).join("\n")}
 wait $root`;
 }
 
@@ -87,26 +98,20 @@ function forgetReads(fs: string, epoch: number): string {
 debugfs -w -f /tmp/atimes ${quote(fs)} > /dev/null 2>&1`;
 }
 
-/** Of features, sizes and seeds nothing is left to the program or its configuration. */
 function ext4(o: MakeOptions, p: Partition, f: string, from: string): string {
-  const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
-  const uuid = uuidFrom(`${o.seed} ${p.name} file system`);
-  const extended = [`offset=${p.start}`, `hash_seed=${uuid}`, "lazy_itable_init=0", "lazy_journal_init=0", "nodiscard", "root_owner=0:0"].join(",");
-  const journal = p.bytes >= 512 * MiB ? 16 : 4;
-  return `MKE2FS_CONFIG=/in/mke2fs.conf mke2fs -q -F -t ext4 -b 4096 -I 256 -i 16384 -m ${from === "" ? 0 : 1} -J size=${journal} -O ${features} -U ${uuid} -L ${p.name} -E ${extended} ${from} ${f} ${p.bytes / 4096}`;
+  const words = mke2fs(p, o.seed, [`offset=${p.start}`, "lazy_itable_init=0", "nodiscard"]);
+  return `MKE2FS_CONFIG=/in/mke2fs.conf ${words.join(" ")} ${from} ${f} ${p.bytes / 4096}`;
 }
 
-/** FAT32 with clusters of 2 KiB: small enough for 160 MB of them to be FAT32 at all, large enough for a short table. */
-function esp(o: MakeOptions, p: Partition, f: string): string {
-  const id = uuidFrom(`${o.seed} esp`).slice(0, 8);
+function fat(o: MakeOptions, p: Partition, f: string): string {
+  const files = filesOf(o, p);
   const at = `${f}@@${p.start}`;
-  const dirs = new Set(["EFI", "EFI/BOOT", ...o.boot.flatMap(({ path }) => parents(path))]);
+  const dirs = new Set(files.flatMap(({ path }) => parents(path)));
   return [
-    `mkfs.vfat --offset ${p.start / sectorSize} -F 32 -s 4 -S ${sectorSize} -n ESP -i ${id} ${f} ${p.bytes / 1024} > /tmp/mkfs.vfat 2>&1 || { cat /tmp/mkfs.vfat >&2; exit 1; }`,
+    `${mkfsVfat(p, o.seed).join(" ")} --offset ${p.start / sectorSize} ${f} ${p.bytes / 1024} > /tmp/mkfs.vfat 2>&1 || { cat /tmp/mkfs.vfat >&2; exit 1; }`,
     "export MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null",
-    `mmd -i ${at} ${[...dirs].sort().map((d) => quote(`::${d}`)).join(" ")}`,
-    `mcopy -i ${at} ${bootLoader} ::EFI/BOOT/BOOTX64.EFI`,
-    ...o.boot.map(({ path }) => `mcopy -i ${at} ${quote(`/in/esp/${path}`)} ${quote(`::${path}`)}`),
+    ...(dirs.size > 0 ? [`mmd -i ${at} ${[...dirs].sort().map((d) => quote(`::${d}`)).join(" ")}`] : []),
+    ...files.map(({ path }) => `mcopy -i ${at} ${quote(`/in/${p.name}/${path}`)} ${quote(`::${path}`)}`),
   ].join("\n");
 }
 

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { engineKey } from "../engine.ts";
+import { engineKey, engineRoot } from "../engine.ts";
 import type { LockedDeb } from "../lock.ts";
 import type { Conf, Plan, PlannedScriptlet } from "../plan/plan.ts";
 import { secretName } from "../plan/values.ts";
@@ -91,7 +91,8 @@ function closureOf(plan: Plan): (scriptlets: readonly PlannedScriptlet[]) => Pla
 
 /** As in base/NAME.ts, wherever base/ is: a project that lies elsewhere has the same names. */
 function nameOf(plan: Plan, file: string): string {
-  const roots = [...plan.project.baseDirs.map((dir) => ({ dir, name: "base" })), { dir: plan.project.confDir, name: "conf" }];
+  const confs = [plan.project.confDir, join(engineRoot, "conf")].map((dir) => ({ dir, name: "conf" }));
+  const roots = [...plan.project.baseDirs.map((dir) => ({ dir, name: "base" })), ...confs];
   const root = roots.find(({ dir }) => file.startsWith(`${dir}/`));
   return root ? `${root.name}/${relative(root.dir, file)}` : relative(plan.project.dir, file);
 }

@@ -13,7 +13,8 @@ export function checkDisk(v: unknown, c: Complaints): unknown {
   const { root } = v;
   for (const key of Object.keys(v)) if (!parts.includes(key)) c.wrong(["disk", key], `a disk has no \`${key}\``, `it has ${parts.map((p) => `\`${p}\``).join(", ")}`);
   for (const key of Object.keys(root)) if (!keysOfRoot.includes(key)) c.wrong(["disk", "root", key], `\`disk.root\` has no \`${key}\``, `it has ${keysOfRoot.map((k) => `\`${k}\``).join(", ")}`);
-  for (const part of parts) checkPart(part, v[part], c);
+  for (const part of parts) if (part !== "persist" || v[part] !== false) checkPart(part, v[part], c);
+  if (v.persist === false && v.log !== undefined) c.wrong(["disk", "log"], "`disk.log` is for a device of which something lasts; here `disk.persist` is `false`");
   if (root.mode !== undefined) choice("mode", root.mode, { of: ["rw", "overlay", "tmpfs"], c });
   if (root.slots !== undefined && root.slots !== 1 && root.slots !== 2) c.wrong(["disk", "root", "slots"], `\`disk.root.slots\` is ${shown(root.slots)}; expected 1 or 2`);
   if (root.ram !== undefined && !/^(\d+[MG]|[1-9]\d?%)$/.test(String(root.ram))) c.wrong(["disk", "root", "ram"], `\`disk.root.ram\` is ${shown(root.ram)}; expected \`512M\`, \`2G\` or \`50%\``);

@@ -11,6 +11,8 @@ export interface Conf extends Omit<Image, "options" | "components" | "updates" |
   readonly name: string;
   /** Absolute path of conf/NAME.ts. */
   readonly file: string;
+  /** Absolute path of its lock, where that is not beside it. */
+  readonly lockFile?: string;
   /** Absolute paths of everything that it imports, itself included. */
   readonly inputs?: readonly string[];
   readonly options: Readonly<Record<string, Readonly<Record<string, unknown>>>>;

@@ -1,17 +1,15 @@
 import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
-import { bootFiles } from "../disk/boot.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
-import { layOut } from "../disk/layout.ts";
 import { makeDisk } from "../disk/make.ts";
-import { needsOf } from "../disk/needs.ts";
 import { compress, kindOf, toQcow2 } from "../disk/kinds.ts";
+import { diskOfImage } from "../disk/whole.ts";
 import { UserError } from "../errors.ts";
 import { span, stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
-import { prepare, type Prepared } from "../prepare.ts";
+import { prepare } from "../prepare.ts";
 import { imageName } from "../project.ts";
 import { openSandbox } from "../tools.ts";
 import { confirm } from "./ask.ts";
@@ -38,11 +36,7 @@ export const verb: Verb = {
     if (kindOf(file) !== "img" && c.options.device !== undefined) throw new UserError("disk.device", "a device is written from an .img", { hint: "leave out `-o`" });
     const p = await prepare(c);
     const image = imageOf(c, p.conf.name);
-    if (!p.plan.scriptlets.some((s) => s.name === "disk")) throw new UserError("disk.scriptlet", `\`${p.conf.name}\` lacks the scriptlet \`disk\`, which makes it start from one`, { hint: 'scriptlets: ["disk", …],' });
-    const disk = p.conf.disk ?? { root: {} };
-    const boot = bootFiles(image, p.conf, "root-a");
-    const seed = seedOf(p);
-    const layout = layOut(disk, needsOf(image, boot), seed);
+    const { boot, layout, seed } = diskOfImage(p, image);
     const sandbox = await openSandbox(c, p.lock, async () => p);
     const work = join(c.project.outDir, `.${p.conf.name}.disk`);
     const o = { layout, image, sandbox, work: `${work}.values` };
@@ -109,9 +103,4 @@ async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }):
     if (existsSync(plain)) rmSync(plain);
   }
   return { text: files.map((f) => relative(process.cwd(), f)).join("\n"), data: { files } };
-}
-
-/** What the ids of a disk are drawn from: the same lock and conf have the same. */
-function seedOf(p: Prepared): string {
-  return [p.conf.name, p.epoch, ...p.lock.debs.filter((d) => d.roles.includes("image")).map((d) => d.sha256)].join(" ");
 }

@@ -14,8 +14,10 @@ export interface Machine {
   readonly control: Control;
   readonly dir: string;
   readonly sshPort: number;
-  /** All that was on the console so far. */
+  /** All that was on the serial console so far. */
   console(): string;
+  /** As if at a terminal on the serial port; `\r` is Enter. */
+  type(text: string): void;
   /** Settles with QEMU's status when it has ended. */
   readonly ended: Promise<number>;
   /** At once, as if its plug were pulled. */
@@ -28,7 +30,7 @@ export async function startMachine(o: StartOptions): Promise<Machine> {
   // Paths of sockets are short.
   const dir = o.dir ?? mkdtempSync(join(tmpdir(), "vm-"));
   mkdirSync(dir, { recursive: true });
-  for (const name of [files.control, files.agent]) rmSync(join(dir, name), { force: true });
+  for (const name of [files.control, files.agent, files.serial]) rmSync(join(dir, name), { force: true });
   const sshPort = await freePort();
   const child = start(machine({ ...o, dir, sshPort, terminal: false }));
   let said = "";
@@ -49,17 +51,22 @@ export async function startMachine(o: StartOptions): Promise<Machine> {
   };
   const control = await openControl(await connected(files.control));
   const agent = openAgent(await connected(files.agent));
+  const serial = await connected(files.serial);
+  serial.resume();
+  serial.on("error", () => {});
   const onExit = () => child.kill("SIGKILL");
   process.once("exit", onExit);
   return {
     agent, control, dir, sshPort, ended,
     console: () => (existsSync(join(dir, files.console)) ? readFileSync(join(dir, files.console), "latin1") : ""),
+    type: (text) => void serial.write(text),
     kill: async () => {
       child.kill("SIGKILL");
       await ended;
       process.off("exit", onExit);
       agent.close();
       control.close();
+      serial.destroy();
       if (o.dir === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };

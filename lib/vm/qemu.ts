@@ -21,8 +21,12 @@ export interface MachineOptions {
   /** Host devices `VENDOR:PRODUCT` in hex. */
   readonly usb: readonly string[];
   readonly display: boolean;
-  /** Whether the serial console is on this terminal; else it goes to `console`. */
+  /** Whether the serial console is on this terminal; else it goes to a file, and a socket takes what is typed. */
   readonly terminal: boolean;
+  /** Whether the first disk is a USB stick. */
+  readonly stick?: boolean;
+  /** Further words for QEMU. */
+  readonly more?: readonly string[];
   readonly accel: Accel;
   /** Directory for sockets and what the firmware keeps. */
   readonly dir: string;
@@ -35,7 +39,7 @@ export const program = "qemu-system-x86_64";
 /** Debian's ovmf has had both names. */
 const firmware = ["_4M", ""].map((size) => ({ code: `/usr/share/OVMF/OVMF_CODE${size}.fd`, vars: `/usr/share/OVMF/OVMF_VARS${size}.fd` }));
 
-export const files = { console: "serial.log", control: "qmp.sock", agent: "agent.sock", vars: "vars.fd" } as const;
+export const files = { console: "serial.log", serial: "serial.sock", control: "qmp.sock", agent: "agent.sock", vars: "vars.fd" } as const;
 
 /** Makes the files that it names, and returns the command. */
 export function machine(o: MachineOptions): string[] {
@@ -51,19 +55,21 @@ export function machine(o: MachineOptions): string[] {
     program, "-name", "debcast", "-no-user-config", "-nodefaults",
     "-machine", "q35", "-accel", o.accel, "-cpu", o.accel === "kvm" ? "host" : "max", "-smp", String(o.cpus), "-m", String(o.memory),
     "-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${found.code}`, "-drive", `if=pflash,unit=1,format=raw,file=${at(files.vars)}`,
+    "-device", "qemu-xhci,id=usb",
     ...[o.disk, ...o.disks].flatMap((file, i) => [
       "-drive", `if=none,id=disk${i},format=${file.endsWith(".qcow2") ? "qcow2" : "raw"},file=${file.replaceAll(",", ",,")},${o.keep ? "cache=writeback" : "snapshot=on,cache=unsafe"},discard=unmap`,
-      "-device", `virtio-blk-pci,drive=disk${i},bootindex=${i},serial=disk${i}`,
+      "-device", o.stick && i === 0 ? "usb-storage,drive=disk0,bus=usb.0,bootindex=0,removable=on" : `virtio-blk-pci,drive=disk${i},bootindex=${i},serial=disk${i}`,
     ]),
     "-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${o.sshPort}-:22`, "-device", "virtio-net-pci,netdev=net0,romfile=",
-    "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=usb",
+    "-device", "virtio-rng-pci",
     ...o.usb.flatMap((id) => ["-device", `usb-host,vendorid=0x${id.split(":")[0]},productid=0x${id.split(":")[1]}`]),
     "-device", "virtio-serial-pci", "-chardev", `socket,id=agent,path=${at(files.agent)},server=on,wait=off`, "-device", `virtserialport,chardev=agent,name=${portName}`,
     ...credentials.flat(),
     "-qmp", `unix:${at(files.control)},server=on,wait=off`,
     ...(o.display ? ["-device", "virtio-vga", "-display", "gtk", "-device", "usb-kbd", "-device", "usb-tablet"] : ["-display", "none"]),
-    ...(o.terminal ? ["-chardev", `stdio,id=console,mux=on,signal=off,logfile=${at(files.console)}`, "-mon", "chardev=console"] : ["-chardev", `file,id=console,path=${at(files.console)}`]),
+    ...(o.terminal ? ["-chardev", `stdio,id=console,mux=on,signal=off,logfile=${at(files.console)}`, "-mon", "chardev=console"] : ["-chardev", `socket,id=console,path=${at(files.serial)},server=on,wait=off,logfile=${at(files.console)}`]),
     "-serial", "chardev:console",
+    ...(o.more ?? []),
   ];
 }
 

@@ -1,0 +1,136 @@
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { again } from "../again.ts";
+import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
+import { bootLoader, type BootFile } from "../disk/boot.ts";
+import { parseSet, templatesOf } from "../disk/devices.ts";
+import { makeDisk, placeFiles } from "../disk/make.ts";
+import { manifestOf } from "../disk/manifest.ts";
+import { restoreFiles, stickLayout, stickRoot, type Settings } from "../disk/restore.ts";
+import { diskOfImage, needsScriptlet } from "../disk/whole.ts";
+import { UserError } from "../errors.ts";
+import { span, stage } from "../events.ts";
+import { formatBytes } from "../format.ts";
+import { imageFiles } from "../output/image.ts";
+import type { Conf } from "../plan/plan.ts";
+import { load, prepare, type Prepared } from "../prepare.ts";
+import { imageName } from "../project.ts";
+import { measure } from "../rootfs/tree.ts";
+import { openSandbox } from "../tools.ts";
+import { imageOf } from "./built.ts";
+import type { Context, Outcome, Verb } from "./verb.ts";
+
+/** The conf of the stick's own image. */
+const stickConf = "stick";
+
+export const verb: Verb = {
+  name: "stick",
+  usage: "stick [-o FILE]",
+  summary: "a restore stick: it starts by itself and puts the image onto a device's disk",
+  options: {
+    output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.stick.img; a directory (DIR/) gets the files of RESTORE alone" },
+    disk: { type: "string", value: "WORD", help: "which disk it writes: only, serial:…, model:…, path:/dev/… (default: it asks)" },
+    yes: { type: "boolean", help: "it writes without a question" },
+    set: { type: "string", multiple: true, value: "KEY=VALUE", help: "of every device: hostname, address, gateway, dns, serial; can be repeated" },
+  },
+  namespaces: "of a user",
+  // In processes of their own, which enter namespaces of their own.
+  early: async (c) => {
+    settingsOf(c);
+    needsScriptlet(await load(c));
+    onlyRead((await load({ ...c, conf: stickConf })).conf);
+    await buildAll(c);
+    return undefined;
+  },
+  run: async (c: Context): Promise<Outcome> => {
+    const settings = settingsOf(c);
+    const s = await prepare({ ...c, conf: stickConf });
+    const p = await prepare(c);
+    const made = await stage(c.emit, "stick", () => make(c, { p, s, settings }), ({ bytes }) => formatBytes(bytes));
+    const file = relative(process.cwd(), made.file);
+    if (made.written === undefined) return { text: `${file}: ${formatBytes(made.bytes)}, to be copied onto the partition RESTORE of a stick`, data: made };
+    return {
+      text: `${file}: ${formatBytes(made.bytes)}, of which ${formatBytes(made.written)} are written`,
+      data: made,
+      next: [`sudo dd if=${file} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`, `debcast vm ${file} --disk DISK.img`],
+    };
+  },
+};
+
+function settingsOf(c: Context): Settings {
+  const disk = c.options.disk as string | undefined;
+  if (disk !== undefined && !/^(ask|only|serial:.+|model:.+|path:\/dev\/.+)$/.test(disk)) {
+    throw new UserError("stick.disk", `\`--disk ${disk}\` names no disk`, { hint: "it is one of only, serial:…, model:…, path:/dev/…" });
+  }
+  const confirm = c.options.yes !== true;
+  if (!confirm && (disk === undefined || disk === "ask")) throw new UserError("stick.disk", "`--yes` without a disk: the stick would not know which one to write", { hint: "--disk only --yes" });
+  return { disk, confirm, values: parseSet((c.options.set as string[] | undefined) ?? []) };
+}
+
+/** Both images and the tarball, as far as they are not there or not what the confs say. */
+async function buildAll(c: Context): Promise<void> {
+  const name = imageName(c.conf);
+  const o = { ...c, quiet: c.json || c.options.quiet === true };
+  await again("image", o);
+  const [state, tarball] = [imageFiles(c.project, name).state, tarballOf(c)];
+  if (!existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs) await again("tar", o);
+  await again("image", { ...o, conf: stickConf });
+}
+
+function onlyRead(conf: Conf): void {
+  if ((conf.disk?.root.mode ?? "rw") !== "rw" && conf.disk?.persist === false) return;
+  throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file: conf.file }, hint: 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },' });
+}
+
+function tarballOf(c: Context): string {
+  return join(c.project.outDir, `${imageName(c.conf)}.tar.zst`);
+}
+
+interface Made {
+  readonly file: string;
+  readonly bytes: number;
+  /** Bytes that are not zeros; of a directory none is said. */
+  readonly written?: number;
+}
+
+async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; settings: Settings }): Promise<Made> {
+  const [image, own] = [imageOf(c, p.conf.name), imageOf(c, s.conf.name)];
+  const target = diskOfImage(p, image);
+  const starts = diskOfImage(s, own, stickRoot);
+  const sandbox = await openSandbox(c, p.lock, async () => p);
+  const work = join(c.project.outDir, `.${p.conf.name}.stick`);
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  try {
+    const tarball = tarballOf(c);
+    const manifest = join(work, "manifest");
+    await span(c.emit, "manifest", "stick", () => manifestOf({ image, own, to: manifest, sandbox }));
+    const files = await restoreFiles({
+      name: p.conf.name, image, epoch: p.epoch, content: (await measure(image)).bytes, tarball: { file: tarball, bytes: statSync(tarball).size }, manifest,
+      layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), settings,
+    });
+    const output = c.options.output as string | undefined;
+    if (output?.endsWith("/")) return plain(resolve(output), files);
+    const file = output === undefined ? join(c.project.outDir, `${p.conf.name}.stick.img`) : resolve(output);
+    const seed = `${target.seed} ${starts.seed}`;
+    const layout = stickLayout(starts.layout, bytesOf(files), seed);
+    let written = 0;
+    await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
+      const map = mappedRanges(part);
+      writeBmap(`${file}.bmap`, map);
+      written = map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * blockSize, 0);
+    });
+    return { file, bytes: layout.bytes, written };
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function bytesOf(files: readonly BootFile[]): number {
+  return files.reduce((sum, { content }) => sum + (typeof content === "string" ? Buffer.byteLength(content) : statSync(content.file).size), 0);
+}
+
+function plain(dir: string, files: readonly BootFile[]): Made {
+  placeFiles(dir, files);
+  return { file: dir, bytes: bytesOf(files) };
+}
