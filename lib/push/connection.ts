@@ -102,6 +102,16 @@ export async function connect(device: Device): Promise<Connection> {
   }
 }
 
+/** For a process that this one starts: lines that it need not dial. */
+export function passOn(lines: readonly Line[]): void {
+  process.env[variable] = JSON.stringify(lines);
+}
+
+/** The lines that whoever started this process has dialled. */
+export function passedOn(): readonly Line[] {
+  return JSON.parse(process.env[variable] ?? "[]") as Line[];
+}
+
 /** The connection of a line, once it is up. Throws a UserError that says why it is not. */
 export async function attach(line: Line): Promise<Connection> {
   const { device, dir } = line;
@@ -176,6 +186,7 @@ function asRoot(argv: readonly string[]): string {
 // ── Places ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const files = { socket: "socket", log: "log", ended: "ended" } as const;
+const variable = "DEBCAST_CONNECTIONS";
 const prefix = "debcast-ssh-";
 const dialled = new Map<string, () => Promise<void>>();
 
