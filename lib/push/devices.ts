@@ -110,7 +110,7 @@ function checkDevice(name: string, v: unknown, c: Checker): Device {
 function checkHost(name: string, { host, port }: Record<string, unknown>, c: Checker): { host?: string; port?: number } {
   const address = typeof host === "string" ? addressOf(host) : undefined;
   if (host === undefined) c.wrong([name], `the device \`${name}\` has no \`host\``, 'host: "root@192.0.2.7",');
-  else if (!address) c.wrong([name, "host"], `\`host\` of \`${name}\` is ${shown(host)}`, 'host: "root@192.0.2.7",');
+  else if (!address) c.wrong([name, "host"], `\`host\` of \`${name}\` is ${shown(host)}; expected an address as ssh takes it`, 'host: "root@192.0.2.7",');
   if (port === undefined) return address ?? {};
   if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65535) c.wrong([name, "port"], `\`port\` of \`${name}\` is ${shown(port)}; expected a number from 1 to 65535`);
   else if (address?.port !== undefined && address.port !== port) c.wrong([name, "port"], `\`${name}\` has two ports: ${address.port} in \`host\`, and ${String(port)}`);

@@ -106,7 +106,7 @@ export function lost(d: Device, log: string): UserError {
 
 /** Why a script did not run as root, if that is what `stderr` says. */
 export function rootRefused(d: Device, stderr: string): UserError | undefined {
-  const hint = 'scriptlets: ["push", …], options: { push: { user: "NAME" } }   # in its conf, or give `root@` as the host';
+  const hint = 'scriptlets: ["push", …], options: { push: { users: ["NAME"] } }   # in its conf, or give `root@` as the host';
   if (/^sudo: .*(password is required|a terminal is required|must have a tty|not allowed|not in the sudoers)|is not in the sudoers file/m.test(stderr)) {
     return new UserError("push.sudo", `whoever logs in on ${named(d)} may not become root without a password`, { exit: exitStatus.device, hint });
   }
