@@ -69,10 +69,10 @@ export function collect(argv: readonly string[], cwd = ".", encoding: "utf8" | "
   });
 }
 
-/** Starts a program that is talked to while it runs; whoever starts it ends it. */
-export function start(argv: readonly string[]): ChildProcess {
+/** Starts a program that is listened to while it runs, and talked to with `stdin: "pipe"`; whoever starts it ends it. */
+export function start(argv: readonly string[], o: { stdin?: "ignore" | "pipe"; env?: Record<string, string> } = {}): ChildProcess {
   const [file, ...args] = argv;
-  return spawn(file!, args, { stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(file!, args, { stdio: [o.stdin ?? "ignore", "pipe", "pipe"], ...(o.env && { env: { ...process.env, ...o.env } }) });
 }
 
 /** Gives a program the terminal until it ends, and returns its status. `stdout: 2`: what it says is said, but is no result of ours. */
