@@ -58,11 +58,14 @@ export async function run(argv: readonly string[], o: RunOptions = {}): Promise<
   });
 }
 
-/** What a program says, of which nothing else is wanted; without the 50 ms that `run` takes to load what it runs with. */
-export function collect(argv: readonly string[], cwd = "."): Promise<{ code: number; stdout: string; stderr: string }> {
+/**
+ * What a program says, of which nothing else is wanted; without the 50 ms that `run` takes to load what it runs with. `latin1`: a
+ * character for each byte, where names need not be text.
+ */
+export function collect(argv: readonly string[], cwd = ".", encoding: "utf8" | "latin1" = "utf8"): Promise<{ code: number; stdout: string; stderr: string }> {
   const [file, ...args] = argv;
   return new Promise((resolve) => {
-    execFile(file!, args, { cwd, encoding: "utf8", maxBuffer: 256 << 20 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
+    execFile(file!, args, { cwd, encoding, maxBuffer: 256 << 20 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
   });
 }
 
