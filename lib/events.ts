@@ -2,7 +2,7 @@
 
 export type StageName =
   | "set-up" | "load" | "lock" | "check" | "types" | "fetch" | "unpack" | "tools"
-  | "packages" | "run" | "settle" | "finish" | "image" | "tar" | "disk" | "clean";
+  | "packages" | "run" | "settle" | "finish" | "image" | "tar" | "disk" | "connect" | "compare" | "send" | "after" | "reboot" | "clean";
 
 export type Event =
   /** A stage begins; its end carries a short text of what was done (`213 .debs, 190 MB`). */

@@ -1,5 +1,6 @@
 // The command line: finds the verb, gives it what it asks for, prints what it returns, and ends with its status.
 import { parseArgs } from "node:util";
+import { inner } from "./child.ts";
 import { engineVersion } from "./engine.ts";
 import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
 import { addressed } from "./format.ts";
@@ -23,6 +24,7 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   status: () => import("./verbs/status.ts"),
   logs: () => import("./verbs/logs.ts"),
   ssh: () => import("./verbs/ssh.ts"),
+  push: () => import("./verbs/push.ts"),
   "boot-test": () => import("./verbs/boottest.ts"),
   shell: () => import("./verbs/shell.ts"),
   try: () => import("./verbs/try.ts"),
@@ -180,6 +182,7 @@ function context(values: Values, args: readonly string[], rest: readonly string[
 }
 
 function printOutcome(report: Report, o: Outcome, values: Values): void {
+  if (process.env[inner] !== undefined) return;
   if (values.json) return report.data(JSON.stringify(o.data, null, 2));
   if (o.text) report.data(o.text);
   if (o.next?.length && !values.quiet) report.emit({ type: "note", text: addressed(`\nnext: ${o.next.join("\n      ")}`, values) });

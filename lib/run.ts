@@ -76,10 +76,10 @@ export function start(argv: readonly string[], o: { stdin?: "ignore" | "pipe"; e
 }
 
 /** Gives a program the terminal until it ends, and returns its status. `stdout: 2`: what it says is said, but is no result of ours. */
-export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1): Promise<number> {
+export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const [file, ...args] = argv;
   return new Promise((resolve, reject) => {
-    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"] }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
+    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"], env }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
   });
 }
 

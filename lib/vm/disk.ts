@@ -1,10 +1,10 @@
 // The disk that a machine starts from: one that is named, or the conf's own, built first as far as it has to be.
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { runVerb } from "../child.ts";
 import { UserError } from "../errors.ts";
 import { imageFiles } from "../output/image.ts";
 import { imageName, type Project } from "../project.ts";
-import { onTerminal } from "../run.ts";
 
 export interface DiskWanted {
   readonly project: Project;
@@ -21,15 +21,9 @@ export async function diskOf(o: DiskWanted): Promise<string> {
     return resolve(o.file);
   }
   const disk = join(o.project.outDir, `${imageName(o.conf)}.img`);
-  // Each in a process of its own: they enter namespaces, which the machine has no use for.
-  await debcast("image", o);
+  const child = { ...o, words: o.quiet ? ["--quiet"] : [], error: ["vm.build", "there is nothing to start"] as const };
+  await runVerb("image", child);
   const state = imageFiles(o.project, imageName(o.conf)).state;
-  if (!existsSync(disk) || !existsSync(state) || statSync(state).mtimeMs > statSync(disk).mtimeMs) await debcast("disk", o);
+  if (!existsSync(disk) || !existsSync(state) || statSync(state).mtimeMs > statSync(disk).mtimeMs) await runVerb("disk", child);
   return disk;
-}
-
-async function debcast(verb: string, o: DiskWanted): Promise<void> {
-  const argv = [process.execPath, process.argv[1]!, verb, "-C", o.project.dir, "-c", o.conf, ...o.mirrors.flatMap((m) => ["--mirror", m]), ...(o.quiet ? ["--quiet"] : [])];
-  const status = await onTerminal(argv, 2);
-  if (status !== 0) throw new UserError("vm.build", `\`debcast ${verb}\` ended with ${status}, so there is nothing to start`, { exit: status > 0 ? status : 1 });
 }

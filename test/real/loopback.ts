@@ -25,7 +25,8 @@ const script = `set -e
 dir=$2 root=$2/root
 mount -t tmpfs -o "size=$4,mode=755" device "$root"
 cp -a "$1/." "$root/"
-for d in proc sys; do mount -t $d $d "$root/$d"; done
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/run"
 mkdir -p "$root/run/sshd" "$root/root/.ssh"

@@ -13,7 +13,7 @@ const storeys: readonly (readonly RegExp[])[] = [
   [/^lib\/main\.ts$/],
   [/^lib\/verbs\//],
   [/^lib\/(build|caches|gather|prepare|report|setup|tools)\.ts$/, /^lib\/build\//],
-  [/^lib\/(buildlog|changes|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//, /^lib\/disk\//, /^lib\/vm\//, /^lib\/push\//],
+  [/^lib\/(buildlog|changes|child|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//, /^lib\/disk\//, /^lib\/vm\//, /^lib\/push\//],
   [/^lib\/(archive|mirrors|lock|secrets)\.ts$/, /^lib\/(archive|lock|store)\//],
   [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|namespace|sandbox)\//],
   [/^lib\/(run|project|format)\.ts$/, /^lib\/run\//],
