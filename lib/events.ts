@@ -12,6 +12,8 @@ export type Event =
   | { type: "progress"; stage: StageName; done: number; total: number; unit: "bytes" | "packages"; label?: string }
   /** A span inside a stage, for --trace only. Times in ms of performance.now(). */
   | { type: "span"; name: string; lane: string; start: number; end: number }
+  /** Where the work on one of several devices is; `working` may be told again and again. */
+  | { type: "device"; name: string; state: "working" | "done" | "failed"; text: string }
   | { type: "note"; text: string }
   | { type: "warning"; text: string; hint?: string };
 

@@ -21,6 +21,8 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   tar: () => import("./verbs/tar.ts"),
   disk: () => import("./verbs/disk.ts"),
   vm: () => import("./verbs/vm.ts"),
+  status: () => import("./verbs/status.ts"),
+  logs: () => import("./verbs/logs.ts"),
   ssh: () => import("./verbs/ssh.ts"),
   push: () => import("./verbs/push.ts"),
   "boot-test": () => import("./verbs/boottest.ts"),
@@ -74,10 +76,15 @@ async function main(argv: readonly string[]): Promise<void> {
 /** What needs no build needs no namespaces either, nor anything else of the host. */
 async function early(verb: Verb, c: Context): Promise<Outcome | undefined> {
   if (!verb.early || (await import("./namespace.ts")).insideNamespaces()) return undefined;
+  return interruptible(() => verb.early!(c));
+}
+
+/** Ends with our own status, and undoes what is undone at the end. */
+async function interruptible<T>(work: () => Promise<T>): Promise<T> {
   const interrupted = () => process.exit(exitStatus.interrupted);
   process.once("SIGINT", interrupted);
   try {
-    return await verb.early(c);
+    return await work();
   } finally {
     process.off("SIGINT", interrupted);
   }

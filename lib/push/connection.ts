@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { anyStatus, run, shellQuote, start } from "../run.ts";
+import { shellQuote, start } from "../run.ts";
 import type { Device } from "./devices.ts";
 import { failureOf, lost, rootRefused } from "./sshfailures.ts";
 
@@ -24,12 +24,20 @@ export interface Answer {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  /** `latin1`: what it prints is bytes, with a character for each. */
+  readonly encoding?: "utf8" | "latin1";
+}
+
 export interface Connection {
   readonly device: Device;
   /** Runs a script of `sh -eu` there, as root, and waits. A connection that breaks off, or a user who may not become root, throws. */
-  run(script: string, o?: { input?: string | Uint8Array }): Promise<Answer>;
+  run(script: string, o?: RunOptions): Promise<Answer>;
   /** Starts one that is talked to while it runs. */
   session(script: string): Session;
+  /** The command that gives a script the terminal. */
+  terminal(script: string): readonly string[];
   /** Words for `rsync --rsh`: sessions of this connection, whatever host rsync names. */
   readonly rsh: readonly string[];
   /** For `rsync --rsync-path`. */
@@ -132,12 +140,13 @@ export async function attach(line: Line): Promise<Connection> {
     device, rsh, broken,
     rsyncPath: asRoot(["rsync"]),
     run: async (script, o = {}) => {
-      const r = await run(argv(script), { ...(o.input !== undefined && { input: o.input }), ok: anyStatus });
-      const error = wrong(r.code, r.stderr);
+      const r = await talk(start(argv(script), { stdin: o.input === undefined ? "ignore" : "pipe" }), o);
+      const error = wrong(r.status, r.stderr);
       if (error) throw error;
-      return { status: r.code, stdout: r.stdout, stderr: r.stderr };
+      return r;
     },
     session: (script) => openSession(start(argv(script), { stdin: "pipe" }), wrong),
+    terminal: (script) => [...rsh.filter((word) => word !== "-T"), ...(process.stdin.isTTY && process.stdout.isTTY ? ["-t"] : ["-T"]), "device", asRoot(["sh", "-euc", script])],
     close: () => hangUp(line),
   };
 }
@@ -149,6 +158,21 @@ export async function hangUp(line: Line): Promise<void> {
 }
 
 // ── Sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** All that a program says, once it has ended. */
+function talk(child: ChildProcess, o: RunOptions): Promise<Answer> {
+  const [out, err]: Buffer[][] = [[], []];
+  child.stdout!.on("data", (piece: Buffer) => out!.push(piece));
+  child.stderr!.on("data", (piece: Buffer) => err!.push(piece));
+  if (child.stdin) {
+    child.stdin.on("error", () => {});
+    child.stdin.end(o.input);
+  }
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ status: code ?? 255, stdout: Buffer.concat(out!).toString(o.encoding ?? "utf8"), stderr: Buffer.concat(err!).toString() }));
+  });
+}
 
 function openSession(child: ChildProcess, wrong: (status: number, stderr: string) => Error | undefined): Session {
   let stderr = "";

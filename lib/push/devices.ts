@@ -64,8 +64,14 @@ function addressOf(text: string): { host: string; port?: number } | undefined {
   return { host: `${m.groups!.user ?? ""}${m.groups!.v6 ?? m.groups!.host}`, ...(port !== undefined && { port }) };
 }
 
+/** As people write it: `root@192.0.2.7:2222`. */
+export function addressText(d: Device): string {
+  const port = d.port === undefined ? "" : `:${d.port}`;
+  return port !== "" && /:.*:/.test(d.host) ? `${d.host.replace(/[^@]*$/, "[$&]")}${port}` : `${d.host}${port}`;
+}
+
 /** Each machine makes its own host key, and this one is gone tomorrow. */
-export const loopback: readonly string[] = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+const loopback: readonly string[] = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
 
 function virtual(project: Project, conf: string): Device {
   const image = imageName(conf);

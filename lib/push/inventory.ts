@@ -69,7 +69,7 @@ function print(i: Item): string {
 // ── Taking one ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What find says of a path. */
-interface Seen {
+export interface Seen {
   readonly path: string;
   readonly inode: string;
   readonly names: number;
@@ -115,9 +115,17 @@ function idOf(items: Items): string {
 
 async function list(image: string): Promise<Seen[]> {
   // %P is empty for the root, %l for whatever is no link.
-  const r = await collect(asOwner(["find", ".", "-printf", "%i %n %s %b %T@ %C@ %y %m %U %G\\0%P\\0%l\\0"]), image, "latin1");
+  const r = await collect(asOwner(["find", ".", "-printf", seenFormat]), image, "latin1");
   if (r.code !== 0) throw new UserError("push.unreadable", "the image cannot be read", { details: r.stderr.trim(), hint: "push as whoever built it" });
-  const fields = r.stdout.split("\0");
+  return parseSeen(r.stdout);
+}
+
+/** For `find -printf`. */
+export const seenFormat = "%i %n %s %b %T@ %C@ %y %m %U %G\\0%P\\0%l\\0";
+
+/** What find printed in that format, as bytes. */
+export function parseSeen(text: string): Seen[] {
+  const fields = text.split("\0");
   const seen: Seen[] = [];
   for (let i = 0; i + 2 < fields.length; i += 3) {
     const [inode, names, size, blocks, mtime, , type, mode, uid, gid] = fields[i]!.split(" ") as [string, ...string[]];
@@ -136,7 +144,7 @@ async function list(image: string): Promise<Seen[]> {
 }
 
 /** By inode: what says which names the file has. */
-function linksOf(seen: readonly Seen[]): Map<string, string> {
+export function linksOf(seen: readonly Seen[]): Map<string, string> {
   const names = new Map<string, string[]>();
   for (const s of seen) if (s.item.type === "f" && s.names > 1) names.set(s.inode, [...(names.get(s.inode) ?? []), s.path]);
   return new Map([...names].filter(([, paths]) => paths.length > 1).map(([inode, paths]) => [inode, digest(paths.sort().join("\0"))]));

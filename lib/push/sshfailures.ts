@@ -1,7 +1,7 @@
 // What ssh and sudo say when they fail, as errors that say what to do.
 import { UserError, exitStatus } from "../errors.ts";
 import { shellQuote } from "../run.ts";
-import type { Device } from "./devices.ts";
+import { addressText, type Device } from "./devices.ts";
 
 interface Failure {
   readonly code: string;
@@ -118,8 +118,8 @@ export function rootRefused(d: Device, stderr: string): UserError | undefined {
 
 /** `gw1 (root@192.0.2.7)`, or the one of both that says it all. */
 function named(d: Device): string {
-  const host = `${d.host}${d.port === undefined ? "" : `:${d.port}`}`;
-  return d.name === host || d.name === d.host ? `\`${d.name}\`` : `\`${d.name}\` (${host})`;
+  const address = addressText(d);
+  return d.name === address || d.name === d.host ? `\`${d.name}\`` : `\`${d.name}\` (${address})`;
 }
 
 /** The user's own ssh to it. */
