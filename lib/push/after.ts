@@ -141,11 +141,11 @@ const everywhere = /\/(libc\.so\.6|ld-linux[^/]*|ld-[\d.]+\.so|libc-[\d.]+\.so)$
 
 function rebootReasons(changed: readonly string[], { kernel }: Changes): string[] {
   const reasons: readonly (readonly [string, (path: string) => boolean])[] = [
-    ["the kernel", (p) => /^\/boot\/vmlinuz/.test(p) || p.startsWith(`/usr/lib/modules/${kernel}/`)],
+    ["the kernel", (p) => p.startsWith("/boot/vmlinuz") || p.startsWith(`/usr/lib/modules/${kernel}/`)],
     ["the initramfs", (p) => p.startsWith("/boot/initrd.img")],
     ["the kernel's command line", (p) => p === "/etc/kernel/boot-options"],
     ["systemd", (p) => /^\/usr\/lib\/systemd\/(systemd|systemd-executor)$|\/libsystemd-(core|shared)-[^/]*\.so$/.test(p)],
-    ["settings of systemd itself", (p) => /^\/etc\/systemd\/system\.conf/.test(p)],
+    ["settings of systemd itself", (p) => p.startsWith("/etc/systemd/system.conf")],
     ["libc", (p) => everywhere.test(p)],
     ["mounts", (p) => p === "/etc/fstab"],
   ];

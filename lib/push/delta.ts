@@ -32,7 +32,7 @@ export interface Shares extends Delta {
   readonly accounts: readonly string[];
   /** Sent or removed only where the device has what the image had. */
   readonly settings: readonly string[];
-  /** Paths that differ, and are the device's. */
+  /** Paths that the image changed, and that are the device's. */
   readonly left: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export function share(delta: Delta, want: Items, o: { whose: (path: string) => W
     send: of(delta.send, "image"), gone,
     seeds: of(delta.send, "seed").filter((p) => !had(p)), accounts: of(delta.send, "account"),
     settings: [...of(delta.send, "setting"), ...of(delta.gone, "setting")],
-    left: [...of(delta.send, "device"), ...of(delta.gone, "device"), ...of(delta.send, "seed").filter(had), ...of(delta.gone, "seed")],
+    left: [...delta.send, ...delta.gone].filter((p) => had(p) && ["device", "seed"].includes(whose(p))),
   };
 }
 
