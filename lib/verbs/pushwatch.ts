@@ -6,9 +6,11 @@ import { imageFiles, readState } from "../output/image.ts";
 import { imageName } from "../project.ts";
 import { dial, hangUp, isAlive, type Line } from "../push/connection.ts";
 import type { Device } from "../push/devices.ts";
+import type { Result } from "../push/many.ts";
 import { nextChange, photograph, type Photo } from "../push/watched.ts";
 import { renderErrors } from "../report.ts";
 import { pushAll } from "./push.ts";
+import type { Pushed } from "./pushone.ts";
 import { remarks } from "./pushtext.ts";
 import type { Context } from "./verb.ts";
 
@@ -43,7 +45,11 @@ export async function watch(c: Context, o: { devices: readonly Device[]; jobs: n
 async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number }, lineOf: (device: Device) => Line): Promise<void> {
   const start = performance.now();
   try {
-    const results = await pushAll(c, o.devices, { jobs: o.jobs, lineOf, done: async () => {} });
+    const push = (devices: readonly Device[]) => pushAll(c, devices, { jobs: o.jobs, lineOf, done: async () => {} });
+    const first = await push(o.devices);
+    // A connection that went while nobody used it is noticed only now.
+    const again = first.filter(wasLost).map((r) => r.device);
+    const results = [...first.filter((r) => !wasLost(r)), ...(again.length > 0 ? await push(again) : [])];
     for (const r of results) {
       const said = "error" in r ? [hintOf(r.error)] : remarks(r.value);
       for (const line of said) if (line !== "") c.emit({ type: "note", text: `  ${line}` });
@@ -54,6 +60,10 @@ async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number }
     // What is wrong with the build it has said itself.
     c.emit({ type: "note", text: e instanceof UserError && e.code === "push.build" ? "nothing was pushed; the next save tries again" : renderErrors(e) });
   }
+}
+
+function wasLost(r: Result<Pushed>): boolean {
+  return "error" in r && r.error.code === "ssh.lost";
 }
 
 function hintOf(e: UserError): string {
