@@ -21,10 +21,11 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   tar: () => import("./verbs/tar.ts"),
   disk: () => import("./verbs/disk.ts"),
   vm: () => import("./verbs/vm.ts"),
-  status: () => import("./verbs/status.ts"),
-  logs: () => import("./verbs/logs.ts"),
-  ssh: () => import("./verbs/ssh.ts"),
   push: () => import("./verbs/push.ts"),
+  status: () => import("./verbs/status.ts"),
+  pull: () => import("./verbs/pull.ts"),
+  ssh: () => import("./verbs/ssh.ts"),
+  logs: () => import("./verbs/logs.ts"),
   "boot-test": () => import("./verbs/boottest.ts"),
   shell: () => import("./verbs/shell.ts"),
   try: () => import("./verbs/try.ts"),
@@ -62,7 +63,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const { values, args } = parse(verb, own);
     report = reportFor(values);
     const c = context(values, args, rest, report);
-    const outcome = (await early(verb, c)) ?? (await entered(verb, c, () => verb.run(c)));
+    const outcome = (await early(verb, c)) ?? (await entered(verb, c, () => (verb.namespaces ? verb.run(c) : interruptible(() => verb.run(c)))));
     report.close();
     printOutcome(report, outcome, values);
     process.exitCode = outcome.code ?? exitStatus.done;

@@ -110,16 +110,6 @@ export async function connect(device: Device): Promise<Connection> {
   }
 }
 
-/** For a process that this one starts: lines that it need not dial. */
-export function passOn(lines: readonly Line[]): void {
-  process.env[variable] = JSON.stringify(lines);
-}
-
-/** The lines that whoever started this process has dialled. */
-export function passedOn(): readonly Line[] {
-  return JSON.parse(process.env[variable] ?? "[]") as Line[];
-}
-
 /** The connection of a line, once it is up. Throws a UserError that says why it is not. */
 export async function attach(line: Line): Promise<Connection> {
   const { device, dir } = line;
@@ -149,6 +139,11 @@ export async function attach(line: Line): Promise<Connection> {
     terminal: (script) => [...rsh.filter((word) => word !== "-T"), ...(process.stdin.isTTY && process.stdout.isTTY ? ["-t"] : ["-T"]), "device", asRoot(["sh", "-euc", script])],
     close: () => hangUp(line),
   };
+}
+
+/** Whether it may still come about, or is up. */
+export function isAlive({ dir }: Line): boolean {
+  return existsSync(dir) && !existsSync(join(dir, files.ended));
 }
 
 /** Ends a connection that this process dialled, and leaves any other alone. */
@@ -210,7 +205,6 @@ function asRoot(argv: readonly string[]): string {
 // ── Places ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const files = { socket: "socket", log: "log", ended: "ended" } as const;
-const variable = "DEBCAST_CONNECTIONS";
 const prefix = "debcast-ssh-";
 const dialled = new Map<string, () => Promise<void>>();
 

@@ -1,116 +1,117 @@
 import { runVerb } from "../child.ts";
 import { UserError, exitStatus } from "../errors.ts";
-import { stage } from "../events.ts";
-import { formatBytes, formatCount, formatTime } from "../format.ts";
+import type { Emit, Event } from "../events.ts";
+import { formatCount } from "../format.ts";
 import { imageName } from "../project.ts";
-import { attach, dial, hangUp, type Connection, type Line } from "../push/connection.ts";
+import { dial, hangUp, type Line } from "../push/connection.ts";
 import { devicesOf, type Device } from "../push/devices.ts";
 import { readImage, type PushImage } from "../push/image.ts";
-import { pushTo, type PushResult } from "../push/push.ts";
-import { reboot } from "../push/reboot.ts";
-import { openRemote, type Remote } from "../push/remote.ts";
+import { eachDevice, type Result } from "../push/many.ts";
+import { renderErrors } from "../report.ts";
 import { ensureHostPrograms } from "../setup.ts";
+import { jobsOf, jobsOption, outcomeOf } from "./devices.ts";
+import { pushOne, type Pushed } from "./pushone.ts";
+import { pushLine, pushText, remarks } from "./pushtext.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
   name: "push",
   usage: "push DEVICE…",
-  summary: "bring the image up to date, and a running device up to the image",
-  args: [1, 1000],
+  summary: "bring the image up to date, and running devices up to the image",
+  args: [1, 10_000],
   options: {
     "dry-run": { type: "boolean", help: "show what would change, and change nothing on the device" },
     full: { type: "boolean", help: "compare all of the device with the image, byte for byte" },
     reboot: { type: "boolean", help: "restart the device if that is what it takes, and wait for it" },
+    watch: { type: "boolean", help: "go on: build and push at every save below base/ or conf/" },
+    jobs: jobsOption,
   },
   run: async (c: Context): Promise<Outcome> => {
+    const jobs = jobsOf(c.options.jobs as string | undefined);
     await ensureHostPrograms(c.emit, { for: "push" });
     const devices = await devicesOf(c.project, c.args, c.conf);
-    const outcomes: Outcome[] = [];
-    // They answer while the image is being built.
-    const lines = devices.map((device) => ({ device, line: dial(device) }));
-    try {
-      const built = new Map<string, Promise<PushImage>>();
-      for (const { device, line } of lines) {
-        const conf = device.image ?? c.conf;
-        const image = built.get(conf) ?? builtImage(c, conf);
-        built.set(conf, image);
-        outcomes.push(told(await one(c, { device, line, image })));
-      }
-    } finally {
-      await Promise.all(lines.map(({ line }) => hangUp(line)));
-    }
-    return { text: outcomes.map((o) => o.text).join("\n"), data: outcomes.length === 1 ? outcomes[0]!.data : outcomes.map((o) => o.data), code: Math.max(...outcomes.map((o) => o.code ?? 0)) };
+    if (c.options.watch === true) return (await import("./pushwatch.ts")).watch(c, { devices, jobs });
+    return devices.length === 1 ? single(c, devices[0]!) : several(c, devices, jobs);
   },
 };
 
+async function single(c: Context, device: Device): Promise<Outcome> {
+  // It answers while the image is being built.
+  const line = dial(device);
+  try {
+    const r = await pushOne(c, { device, line, image: builtImage(c, device.image ?? c.conf) });
+    return { text: pushText(r), data: r, ...(r.failed.length > 0 && { code: exitStatus.device }) };
+  } finally {
+    await hangUp(line);
+  }
+}
+
+async function several(c: Context, devices: readonly Device[], jobs: number): Promise<Outcome> {
+  const results = await pushAll(c, devices, { jobs, lineOf: dial, done: hangUp });
+  const bad = results.filter((r) => "error" in r || r.value.failed.length > 0);
+  const all = formatCount(devices.length, "device");
+  const dryRun = c.options["dry-run"] === true;
+  const summary = bad.length === 0 ? `${all} ${dryRun ? "looked at" : "done"}` : `${devices.length - bad.length} of ${all} ${dryRun ? "looked at" : "done"}; not ${bad.map((r) => r.device.name).join(", ")}`;
+  const outcome = outcomeOf(results, { text: (r) => pushText(r), data: (r) => r, bad: (r) => r.failed.length > 0, summary });
+  // How each has ended is on its line already.
+  const rest = results.flatMap((r) => ("error" in r ? [renderErrors(r.error)] : dryRun ? [pushText(r.value)] : remarks(r.value).length > 0 ? [[r.device.name, ...remarks(r.value).map((l) => `  ${l}`)].join("\n")] : []));
+  return { ...outcome, text: [...rest, summary].join("\n\n") };
+}
+
+export interface AllOptions {
+  readonly jobs: number;
+  /** The connection of a device, and what becomes of it when the device is done. */
+  readonly lineOf: (device: Device) => Line;
+  readonly done: (line: Line) => Promise<void>;
+}
+
+/** All of them at once; each has a line of progress. An image that cannot be built is thrown, once nothing else goes on. */
+export async function pushAll(c: Context, devices: readonly Device[], o: AllOptions): Promise<Result<Pushed>[]> {
+  const images = imagesOf(c, devices);
+  const imageOf = (device: Device) => images.get(device.image ?? c.conf)!;
+  const results = await eachDevice(devices.map((device) => ({ device })), o.jobs, async ({ device }) => {
+    const line = o.lineOf(device);
+    const tell = (state: "working" | "done" | "failed", text: string) => c.emit({ type: "device", name: device.name, state, text });
+    try {
+      const r = await pushOne({ ...c, emit: asDevice(tell, c.emit) }, { device, line, image: imageOf(device) });
+      tell(r.failed.length > 0 ? "failed" : "done", pushLine(r));
+      return r;
+    } catch (e) {
+      const noImage = await imageOf(device).then(() => false, () => true);
+      if (e instanceof UserError && !noImage) tell("failed", e.message);
+      throw e;
+    } finally {
+      await o.done(line);
+    }
+  });
+  await Promise.all(images.values());
+  return results;
+}
+
+/** Each conf is built once, one after the other. */
+function imagesOf(c: Context, devices: readonly Device[]): ReadonlyMap<string, Promise<PushImage>> {
+  const images = new Map<string, Promise<PushImage>>();
+  let last: Promise<unknown> = Promise.resolve();
+  for (const conf of new Set(devices.map((d) => d.image ?? c.conf))) {
+    const image = last.then(() => builtImage(c, conf));
+    image.catch(() => {});
+    last = image;
+    images.set(conf, image);
+  }
+  return images;
+}
+
 async function builtImage(c: Context, conf: string): Promise<PushImage> {
-  const words = [...(c.json || c.options.quiet === true ? ["--quiet"] : []), ...(c.verbose ? ["--verbose"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
+  const quiet = c.json || c.options.quiet === true || c.options.watch === true;
+  const words = [...(quiet ? ["--quiet"] : []), ...(c.verbose ? ["--verbose"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
   await runVerb("image", { project: c.project, conf, mirrors: c.mirrors, words, error: ["push.build", "nothing was pushed"] });
   return readImage(c.project, imageName(conf));
 }
 
-interface Pushed extends PushResult {
-  readonly dryRun: boolean;
-  readonly rebooted: boolean;
-}
-
-async function one(c: Context, o: { device: Device; line: Line; image: Promise<PushImage> }): Promise<Pushed> {
-  const start = performance.now();
-  let connected: { connection: Connection; remote: Remote; at: number } | undefined;
-  const connecting = (async () => {
-    const connection = await attach(o.line);
-    connected = { connection, remote: await openRemote(connection), at: performance.now() };
-  })();
-  connecting.catch(() => {});
-  const image = await o.image;
-  const built = performance.now();
-  if (!connected) await stage(c.emit, "connect", () => connecting);
-  const { connection, remote, at } = connected!;
-  const dryRun = c.options["dry-run"] === true;
-  if (c.options.reboot === true && /^(overlay|tmpfs)$/.test(remote.hello.root.type)) throw new UserError("push.reboot-ram", `/ of \`${o.device.name}\` is in RAM: what is pushed into it would be gone after a restart`, { hint: "debcast push   # without --reboot, to try it; and a disk made of the image, to keep it", exit: exitStatus.usage });
-  try {
-    const r = await pushTo(connection, remote, image, { emit: c.emit, full: c.options.full === true, dryRun });
-    const result = { ...r, dryRun, rebooted: false, ms: { build: Math.round(built - start), connect: Math.round(at - start), ...r.ms } };
-    if (c.options.reboot !== true || dryRun || r.reboot.length === 0) return result;
-    const before = performance.now();
-    await stage(c.emit, "reboot", () => reboot(o.device, remote, image), (hello) => `runs ${hello.kernel}`);
-    return { ...result, rebooted: true, ms: { ...result.ms, reboot: Math.round(performance.now() - before) } };
-  } finally {
-    await remote.close();
-  }
-}
-
-// ── What people read ───────────────────────────────────────────────────────────────────────────────────────────────
-
-function told(r: Pushed): Outcome {
-  return { text: r.dryRun ? wouldDo(r) : did(r), data: r, ...(r.failed.length > 0 && { code: exitStatus.device }) };
-}
-
-function did(r: Pushed): string {
-  const seconds = Object.entries(r.ms).map(([what, ms]) => `${what} ${formatTime(ms)}`).join(", ");
-  if (!r.changed) return `${r.device}: nothing changed (${seconds})`;
-  const units = [r.restarted.length > 0 ? `restarted ${r.restarted.join(", ")}` : "", r.stopped.length > 0 ? `stopped ${r.stopped.join(", ")}` : ""].filter((t) => t !== "");
-  const lines = [`${r.device}: ${paths(r)}, ${formatBytes(r.bytes)} of ${formatBytes(r.of)} sent${units.map((u) => `; ${u}`).join("")} (${seconds})`, ...leftOver(r)];
-  for (const f of r.failed) lines.push(`\`${f.unit}\` does not run:`, f.says.replace(/^/gm, "  "));
-  return lines.join("\n");
-}
-
-function paths(r: PushResult): string {
-  return [r.sent.length > 0 ? formatCount(r.sent.length, "path") : "", r.removed.length > 0 ? `${r.removed.length} removed` : ""].filter((t) => t !== "").join(", ");
-}
-
-function leftOver(r: Pushed): string[] {
-  const lines: string[] = [];
-  if (r.reboot.length > 0 && !r.rebooted) lines.push(r.volatile ? `${r.reboot.join(", ")} changed, which takes effect when a device starts; but / of this one is in RAM, and starts as its disk is` : `${r.reboot.join(", ")} changed: that takes effect after a restart of the device (--reboot)`);
-  if (r.volatile && r.changed) lines.push("/ is in RAM: this lasts until the device is restarted");
-  if (r.left.length > 0) lines.push(`${formatCount(r.left.length, "path")} that the image has otherwise ${r.left.length === 1 ? "is" : "are"} the device's own: ${r.left.slice(0, 4).map((p) => JSON.stringify(p).slice(1, -1)).join(" ")}${r.left.length > 4 ? " …" : ""}`);
-  return lines;
-}
-
-function wouldDo(r: Pushed): string {
-  if (!r.changed) return `${r.device}: nothing would change`;
-  const shown = (p: string) => JSON.stringify(p).slice(1, -1);
-  const packages = r.packages.map((p) => (p.from === undefined ? `+ package ${p.name} ${p.to}` : p.to === undefined ? `- package ${p.name}` : `* package ${p.name} ${p.from} → ${p.to}`));
-  const units = [...r.restarted.map((u) => `restart ${u}`), ...r.stopped.map((u) => `stop ${u}`)];
-  return [`${r.device}: ${paths(r)} would change`, ...packages, ...r.sent.map((p) => `  ${shown(p)}`), ...r.removed.map((p) => `- ${shown(p)}`), ...units, ...leftOver(r)].join("\n");
+/** The stages of one of several devices are told on its line. */
+function asDevice(tell: (state: "working", text: string) => void, emit: Emit): Emit {
+  return (e: Event) => {
+    if (e.type === "stage-start") tell("working", `${e.stage} …`);
+    else if (e.type === "note" || e.type === "warning") emit(e);
+  };
 }

@@ -26,7 +26,7 @@ export const verb: Verb = {
         await hangUp(line);
       }
     });
-    return outcomeOf(results, { text: (status, { device }) => statusText(device, status), data: (status) => status });
+    return outcomeOf(results, { text: (status, { device }) => statusText(device, status), data: (status) => status, bad: (status) => status.half !== undefined });
   },
 };
 
@@ -40,6 +40,8 @@ async function asked(c: Context): Promise<Device[]> {
 
 function statusText(d: Device, s: Status): string {
   const rows = [
+    ["runs", s.mark.image === undefined ? "an image that no push has brought" : `${s.mark.conf}, image ${s.mark.image.slice(0, 12)}${s.mark.by ? `, pushed ${s.mark.when} by ${s.mark.by}` : ""}`],
+    ...(s.half === undefined ? [] : [["half", `half pushed: a push${s.half.length > 0 ? ` of ${s.half.at(-1)!.slice(0, 12)}` : ""} did not end; \`debcast push ${d.name}\` completes it`]]),
     ["is", `${s.state || "up"} for ${duration(s.uptime)}, ${s.hostname}, Linux ${s.kernel}`],
     ...(s.failed.length > 0 ? [["failed", s.failed.join(", ")]] : []),
     ["free", s.space.map((f) => `${f.mount} ${formatBytes(f.free)} of ${formatBytes(f.size)}`).join(", ")],

@@ -87,3 +87,15 @@ function listens(port: number): Promise<boolean> {
     socket.once("error", () => resolve(false));
   });
 }
+
+/** conf/base.ts of an image that is small, but has all that such a device must have. `guest` may log in, and not become root. */
+export function deviceImage(scriptlets: readonly string[] = []): string {
+  return `import { defineImage } from "debcast";
+export default defineImage({
+  suite: "trixie", arch: "amd64", hostname: "device",
+  scriptlets: ${JSON.stringify(["host", "ssh", "push", ...scriptlets])},
+  options: { ssh: { allow: ["dlog", "guest"] }, push: { users: ["dlog"] } },
+  users: [{ name: "dlog", password: "locked" }, { name: "guest", password: "locked" }],
+});
+`;
+}
