@@ -15,7 +15,9 @@ import { diskMark, type PushImage } from "./image.ts";
 import { deletable } from "./extras.ts";
 import { readable, type Items } from "./inventory.ts";
 import { kept, type Kept } from "./kept.ts";
+import { stagePush } from "./persist.ts";
 import { guard } from "./protect.ts";
+import { checkRoom } from "./room.ts";
 import { parseMarks, printfFormat, withPaths, type Remote } from "./remote.ts";
 import { discover, noRsync, send, type RsyncOptions } from "./rsync.ts";
 import { takeEffect } from "./takeeffect.ts";
@@ -26,6 +28,8 @@ export interface PushOptions {
   readonly full: boolean;
   /** Nothing is changed. */
   readonly dryRun: boolean;
+  /** Of a device whose root is in RAM: what is sent is put into its disk when it is started the next time. */
+  readonly persist: boolean;
 }
 
 export interface PushResult {
@@ -51,6 +55,8 @@ export interface PushResult {
   readonly reboot: readonly string[];
   /** Whether / is in RAM, so that what was sent is gone after a restart. */
   readonly volatile: boolean;
+  /** Whether what was sent waits on /persist for the next start of the device. */
+  readonly staged: boolean;
   readonly boot: string;
 }
 
@@ -71,25 +77,33 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   if (hello.root.options.includes("ro")) throw new UserError("push.read-only", `/ of \`${name}\` is mounted read-only`, { hint: "debcast ssh DEVICE -- sudo mount -o remount,rw /   # or look at its kernel's messages for why", exit: exitStatus.device });
 
   const rsync: RsyncOptions = { connection, image: image.dir, emit: o.emit };
-  const have = o.full ? undefined : known(image, hello.mark, hello.half);
+  const volatile = hello.root.type === "overlay" || hello.root.type === "tmpfs";
+  if (o.persist && !volatile) throw new UserError("push.persist", `/ of \`${name}\` is on its disk, so all that is pushed lasts`, { hint: "leave out `--persist`", exit: exitStatus.usage });
+  const have = o.persist ? known(image, hello.slot ?? hello.mark, hello.slot ? undefined : hello.half) : o.full ? undefined : known(image, hello.mark, hello.half);
+  if (o.persist && !have) throw new UserError("push.persist-unknown", `it is not known what the disk of \`${name}\` holds: it says of no image that was pushed or put on a disk from here`, { hint: "debcast disk", exit: exitStatus.device });
   const want = image.inventory.items;
   const d = await timed("compare", () => differences(remote, rsync, { image, have, protect: connection.device.protect }), (r) => summary(r.shares));
   // What a push that was cut short has changed is not told apart, nor what it has started again.
   const had = have?.length === 1 ? have[0]!.items : undefined;
-  const volatile = hello.root.type === "overlay" || hello.root.type === "tmpfs";
   const after = afterOf({ delta: { send: [...d.shares.send, ...d.settings], gone: d.shares.gone }, had, want, made: image.made, units: image.units, kernel: hello.kernel });
   const effect = await opened(remote, after);
   const result = {
-    device: name, image: image.inventory.id, bytes: 0, of: sizeOf(want), ms, volatile, boot: hello.boot,
+    device: name, image: image.inventory.id, bytes: 0, of: sizeOf(want), ms, volatile, staged: o.persist, boot: hello.boot,
     sent: [...d.shares.send, ...d.settings, ...d.shares.seeds, ...d.accounts.map((a) => a.file)].map(readable).sort(), removed: d.shares.gone.map(readable), left: d.shares.left.map(readable),
     packages: packageChanges(have?.[0], image.inventory),
     restarted: [...effect.restart, ...effect.tryRestart], stopped: effect.stop, failed: [], reboot: effect.reboot,
   };
   const changed = result.sent.length + result.removed.length > 0;
-  if (o.dryRun || (!changed && hello.half === undefined && hello.mark.image === image.inventory.id)) return { ...result, changed };
+  if (o.dryRun || (!changed && (o.persist || hello.half === undefined) && (o.persist ? (hello.slot ?? hello.mark) : hello.mark).image === image.inventory.id)) return { ...result, changed };
 
-  checkRoom(name, remote, roomFor([...d.shares.send, ...d.shares.seeds], want, { had: had ?? have?.[0]?.items, copied: volatile }));
-  await begin(remote, name, image);
+  if (o.persist) {
+    await begin(remote, name);
+    const bytes = await timed("send", () => stagePush(rsync, remote, { shares: d.shares, settings: d.settings, want, mark: markOf(image) }), formatBytes);
+    return { ...result, bytes, changed, restarted: [], stopped: [], reboot: ["the system on the disk"] };
+  }
+  checkRoom(name, remote.hello.free, roomFor([...d.shares.send, ...d.shares.seeds], want, { had: had ?? have?.[0]?.items, copied: volatile }));
+  await begin(remote, name);
+  await remote.must(`half ${image.inventory.id}${volatile ? " volatile" : ""}`, "it cannot be written to");
   const bytes = await timed("send", () => sendAll(rsync, remote, { shares: d.shares, settings: d.settings, want }), formatBytes);
   const took = await timed("after", async () => {
     if (d.accounts.length > 0) await remote.must(accountsLine(d.accounts, want), "its accounts could not be written");
@@ -181,14 +195,7 @@ function sizeOf(items: Items): number {
 
 // ── Changing it ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function checkRoom(name: string, { hello }: Remote, needed: { bytes: number; inodes: number }): void {
-  const { free } = hello;
-  if (needed.bytes <= free.bytes && needed.inodes <= free.inodes) return;
-  const [has, wants] = needed.bytes > free.bytes ? [formatBytes(free.bytes), formatBytes(needed.bytes)] : [formatCount(free.inodes, "inode"), String(needed.inodes)];
-  throw new UserError("push.full", `\`${name}\` has ${has} free, and this push needs ${wants}; nothing was changed`, { hint: "make room on it, or a larger `disk.root` in the conf", exit: exitStatus.device });
-}
-
-async function begin(remote: Remote, name: string, image: PushImage): Promise<void> {
+async function begin(remote: Remote, name: string): Promise<void> {
   const r = await remote.ask(`begin ${printfFormat(who())}`);
   const exit = exitStatus.device;
   if (r.status === 75) throw new UserError("push.busy", `another push to \`${name}\` is under way${r.lines[0] ? `, by ${r.lines[0]}` : ""}; nothing was changed`, { hint: "wait until it is done", exit });
@@ -196,7 +203,6 @@ async function begin(remote: Remote, name: string, image: PushImage): Promise<vo
   const now = parseMarks(r.lines);
   const { mark, half } = remote.hello;
   if (JSON.stringify(now) !== JSON.stringify({ mark, half })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: "debcast push", exit });
-  await remote.must(`half ${image.inventory.id}`, "it cannot be written to");
 }
 
 /** Returns the bytes that went over the wire. */

@@ -14,7 +14,7 @@ const script = `
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
-d=${state} lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
+d=${state} slot=/run/debcast-slot lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
 lines() { while IFS= read -r l || [ -n "$l" ]; do printf '%s %s\\n' "$2" "$l"; done < "$1"; }
 marks() {
   [ ! -f $d/mark ] || lines $d/mark mark
@@ -25,6 +25,7 @@ hello() {
   lines /proc/sys/kernel/random/boot_id boot
   lines /proc/mounts mount
   marks
+  [ ! -f $slot ] || while IFS= read -r l; do echo "$l"; done < $slot
   ! command -v rsync > /dev/null || echo rsync
   [ ! -d /run/systemd/system ] || echo systemd
   stat -f -c 'room %a %S %d' /
@@ -44,6 +45,8 @@ begin() {
   marks
 }
 half() {
+  # Of a root in RAM: the image that its disk holds.
+  [ -z "\${2:-}" ] || [ -e $slot ] || [ ! -f $d/mark ] || lines $d/mark slot > $slot
   [ -d $d ] || mkdir -p $d || return
   printf '%s\\n' "$1" >> $d/half || return
   [ ! -e $d/tmp ] || rm -rf $d/tmp
@@ -73,6 +76,8 @@ export interface Hello {
   readonly mounts: readonly string[];
   /** Of the image that it is; empty when no push nor disk left one. */
   readonly mark: Readonly<Record<string, string>>;
+  /** Of the image on the disk below a root in RAM, where it is another one by now. */
+  readonly slot: Readonly<Record<string, string>> | undefined;
   /** Ids of the images that pushes began to make of it and did not end; undefined when there were none. */
   readonly half: readonly string[] | undefined;
   readonly rsync: boolean;
@@ -149,9 +154,14 @@ export async function openRemote(connection: Connection): Promise<Remote> {
 export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half"> {
   const all = (key: string) => lines.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
   return {
-    mark: Object.fromEntries(all("mark").map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)])),
+    mark: fieldsOf(all("mark")),
     half: lines.includes("half") ? all("half") : undefined,
   };
+}
+
+/** `KEY=VALUE` each. */
+function fieldsOf(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }
 
 function parseHello(lines: readonly string[]): Hello {
@@ -161,6 +171,7 @@ function parseHello(lines: readonly string[]): Hello {
   return {
     kernel: all("kernel")[0] ?? "", boot: all("boot")[0] ?? "", root, mounts: others,
     ...parseMarks(lines),
+    slot: all("slot").length === 0 ? undefined : fieldsOf(all("slot")),
     rsync: lines.includes("rsync"), systemd: lines.includes("systemd"),
     // Some file systems have no fixed number of inodes, and say 0.
     free: { bytes: blocks * size, inodes: inodes || Infinity },

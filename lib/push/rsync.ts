@@ -17,15 +17,23 @@ export interface RsyncOptions {
 /** All that a file is, apart from when it was read. */
 const attributes = ["--links", "--perms", "--times", "--omit-dir-times", "--group", "--owner", "--devices", "--specials", "--hard-links", "--acls", "--xattrs", "--numeric-ids"];
 
-/** Sends the paths of a pass; returns the bytes that went over the wire. `existing: false`: only what is not there. */
-export async function send(o: RsyncOptions, pass: Pass, { existing = true } = {}): Promise<number> {
+export interface SendOptions {
+  /** false: only what is not there. */
+  readonly existing?: boolean;
+  /** Directory of the device that stands for / (default: / itself), and one beside it for what is not whole yet. */
+  readonly to?: string;
+  readonly temporary?: string;
+}
+
+/** Sends the paths of a pass; returns the bytes that went over the wire. */
+export async function send(o: RsyncOptions, pass: Pass, { existing = true, to = "/", temporary: part = temporary }: SendOptions = {}): Promise<number> {
   const paths = pass.paths.map((p) => (p === "/" ? "." : p.slice(1)));
   const said = await rsync(o, [
-    ...attributes, "--dirs", "--from0", "--files-from=-", "--force", `--temp-dir=${temporary}`,
+    ...attributes, "--dirs", "--from0", "--files-from=-", "--force", `--temp-dir=${part}`,
     // That they differ is known, and neither size nor time need show it.
     ...(existing ? ["--ignore-times"] : ["--ignore-existing"]),
     ...(pass.sparse ? ["--sparse", "--compress"] : []),
-    "--info=progress2", "--stats", `${o.image}/`, "device:/",
+    "--info=progress2", "--stats", `${o.image}/`, `device:${to}`,
   ], paths.map((p) => `${p}\0`).join(""));
   return Number(/^Total bytes sent: ([\d,.]+)$/m.exec(said)?.[1]?.replace(/\D/g, "") ?? 0);
 }

@@ -23,6 +23,7 @@ export const verb: Verb = {
     "dry-run": { type: "boolean", help: "show what would change, and change nothing on the device" },
     full: { type: "boolean", help: "compare all of the device with the image, byte for byte" },
     reboot: { type: "boolean", help: "restart the device if that is what it takes, and wait for it" },
+    persist: { type: "boolean", help: "of a device whose root is in RAM: put it on its disk, when it is restarted" },
     watch: { type: "boolean", help: "go on: build and push at every save below base/ or conf/" },
     jobs: jobsOption,
   },

@@ -28,9 +28,10 @@ export async function pushOne(c: Pick<Context, "options" | "emit">, o: { device:
   if (!connected) await stage(c.emit, "connect", () => connecting);
   const { connection, remote, at } = connected!;
   const dryRun = c.options["dry-run"] === true;
-  if (c.options.reboot === true && /^(overlay|tmpfs)$/.test(remote.hello.root.type)) throw new UserError("push.reboot-ram", `/ of \`${o.device.name}\` is in RAM: what is pushed into it would be gone after a restart`, { hint: "debcast push   # without --reboot, to try it; and a disk made of the image, to keep it", exit: exitStatus.usage });
+  const persist = c.options.persist === true;
+  if (c.options.reboot === true && !persist && /^(overlay|tmpfs)$/.test(remote.hello.root.type)) throw new UserError("push.reboot-ram", `/ of \`${o.device.name}\` is in RAM: what is pushed into it would be gone after a restart`, { hint: "debcast push --persist --reboot   # puts it on its disk", exit: exitStatus.usage });
   try {
-    const r = await pushTo(connection, remote, image, { emit: c.emit, full: c.options.full === true, dryRun });
+    const r = await pushTo(connection, remote, image, { emit: c.emit, full: c.options.full === true, dryRun, persist });
     const result = { ...r, dryRun, rebooted: false, ms: { build: Math.round(built - start), connect: Math.round(at - start), ...r.ms } };
     if (c.options.reboot !== true || dryRun || r.reboot.length === 0) return result;
     const before = performance.now();

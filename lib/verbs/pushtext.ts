@@ -27,8 +27,12 @@ function paths(r: PushResult): string {
 
 function leftOver(r: Pushed): string[] {
   const lines: string[] = [];
+  if (r.staged) {
+    if (r.changed && !r.rebooted) lines.push("it waits on /persist: the device starts with it the next time (--reboot)");
+    return lines;
+  }
   if (r.reboot.length > 0 && !r.rebooted) lines.push(r.volatile ? `${r.reboot.join(", ")} changed, which takes effect when a device starts; but / of this one is in RAM, and starts as its disk is` : `${r.reboot.join(", ")} changed: that takes effect after a restart of the device (--reboot)`);
-  if (r.volatile && r.changed) lines.push("/ is in RAM: this lasts until the device is restarted");
+  if (r.volatile && r.changed) lines.push("/ is in RAM: this lasts until the device is restarted (--persist puts it on its disk)");
   if (r.left.length > 0) lines.push(`${formatCount(r.left.length, "path")} that the image has otherwise ${r.left.length === 1 ? "is" : "are"} the device's own: ${r.left.slice(0, 4).map((p) => JSON.stringify(p).slice(1, -1)).join(" ")}${r.left.length > 4 ? " …" : ""}`);
   return lines;
 }
