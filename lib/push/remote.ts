@@ -30,6 +30,12 @@ hello() {
   [ ! -d /run/systemd/system ] || echo systemd
   stat -f -c 'room %a %S %d' /
 }
+# What a push that is no more may still be sending.
+orphans() {
+  for p in /proc/[0-9]*; do
+    case $(tr '\\0' ' ' 2> /dev/null < $p/cmdline) in "rsync --server"*$d/tmp*) kill \${p#/proc/} ;; esac
+  done
+}
 begin() {
   exec 9>> $lock
   # One that was killed just now is at its last command.
@@ -37,7 +43,7 @@ begin() {
     read -r pid who < $lock
     doing=; [ ! -f $beat ] || read -r doing < $beat
     # Whoever holds it has to be heard every few seconds while he has nothing to do: else his connection is gone.
-    [ "$doing" != waiting ] || [ -z "$(find $beat -mmin +0.25)" ] || { kill "$pid"; flock -w 5 9 && pid=; }
+    [ "$doing" != waiting ] || [ -z "$(find $beat -mmin +0.25)" ] || { kill "$pid"; orphans; flock -w 5 9 && pid=; }
     [ -z "$pid" ] || { printf '%s\\n' "$who"; return 75; }
   fi
   printf '%s %s\\n' $$ "$1" > $lock
