@@ -20,7 +20,7 @@ export async function stagePush(rsync: RsyncOptions, remote: Remote, o: { shares
   if (!want.has("/usr/local/sbin/persist") || !remote.hello.mounts.includes("/persist")) throw new UserError("push.persist-none", `\`${name}\` has no /persist`, { hint: "debcast disk   # of a conf with `disk: { root: { mode: \"overlay\" } }`", exit });
   // Accounts are those of the image there: what was added to them in RAM does not last.
   const paths = [...shares.send, ...o.settings, ...shares.seeds, ...shares.accounts].sort();
-  await remote.must(`mount -o remount,rw /persist && rm -rf ${part} && mkdir -m 700 -p ${part}/tmp ${part}/tree${state}`, "/persist cannot be written to");
+  await remote.must(`mount -o remount,rw /persist && rm -rf ${part} && mkdir -p ${part}/tmp ${part}/tree${state}`, "/persist cannot be written to");
   try {
     checkRoom(`/persist of ${name}`, await freeIn(remote), roomFor(paths, want, { had: undefined, copied: true }));
     let bytes = 0;
