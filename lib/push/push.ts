@@ -82,7 +82,7 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   const have = o.persist ? known(image, hello.slot ?? hello.mark, hello.slot ? undefined : hello.half) : o.full ? undefined : known(image, hello.mark, hello.half);
   if (o.persist && !have) throw new UserError("push.persist-unknown", `it is not known what the disk of \`${name}\` holds: it says of no image that was pushed or put on a disk from here`, { hint: "debcast disk", exit: exitStatus.device });
   const want = image.inventory.items;
-  const d = await timed("compare", () => differences(remote, rsync, { image, have, protect: connection.device.protect }), (r) => summary(r.shares));
+  const d = await timed("compare", () => differences(remote, rsync, { image, have, protect: connection.device.protect }), summary);
   // What a push that was cut short has changed is not told apart, nor what it has started again.
   const had = have?.length === 1 ? have[0]!.items : undefined;
   const after = afterOf({ delta: { send: [...d.shares.send, ...d.settings], gone: d.shares.gone }, had, want, made: image.made, units: image.units, kernel: hello.kernel });
@@ -181,10 +181,10 @@ function packageChanges(had: Kept | undefined, want: Kept): PushResult["packages
   });
 }
 
-function summary(s: Shares): string {
-  const sent = s.send.length + s.seeds.length + s.accounts.length + s.settings.length;
-  if (sent + s.gone.length === 0) return "nothing differs";
-  return [sent > 0 ? `${formatCount(sent, "path")} to send` : "", s.gone.length > 0 ? `${s.gone.length} to remove` : ""].filter((t) => t !== "").join(", ");
+function summary({ shares: { send, seeds, gone }, settings, accounts }: Differences): string {
+  const sent = send.length + seeds.length + accounts.length + settings.length;
+  if (sent + gone.length === 0) return "nothing differs";
+  return [sent > 0 ? `${formatCount(sent, "path")} to send` : "", gone.length > 0 ? `${gone.length} to remove` : ""].filter((t) => t !== "").join(", ");
 }
 
 function sizeOf(items: Items): number {
