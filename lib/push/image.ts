@@ -45,6 +45,11 @@ export async function readImage(project: Project, name: string): Promise<PushIma
   };
 }
 
+/** What a device says that it is, when nobody has pushed to it yet. */
+export function diskMark(image: PushImage): string {
+  return `image=${image.inventory.id}\nconf=${image.name}\nlock=${image.lock}\n`;
+}
+
 function versionsIn(dir: string): Record<string, string> {
   const read = (path: string) => (existsSync(join(dir, path)) ? readFileSync(join(dir, path)) : undefined);
   return Object.fromEntries([...packagesOf({ entries: new Map(), read })].map(([key, p]) => [key, p.version]));

@@ -11,8 +11,8 @@ import { accountsLine, readAccounts } from "./accountsline.ts";
 import { afterOf, holdersOf, unitsOfProcesses, type After } from "./after.ts";
 import type { Connection } from "./connection.ts";
 import { deltaOf, inTheWay, passesOf, roomFor, share, type Delta, type Shares } from "./delta.ts";
+import { diskMark, type PushImage } from "./image.ts";
 import { deletable } from "./extras.ts";
-import type { PushImage } from "./image.ts";
 import { readable, type Items } from "./inventory.ts";
 import { kept, type Kept } from "./kept.ts";
 import { guard } from "./protect.ts";
@@ -215,8 +215,7 @@ async function sendAll(rsync: RsyncOptions, remote: Remote, o: { shares: Shares;
 }
 
 function markOf(image: PushImage): string {
-  const mark = { image: image.inventory.id, conf: image.name, lock: image.lock, when: new Date().toISOString().replace(/\.\d+Z$/, "Z"), by: who(), push: randomUUID() };
-  return Object.entries(mark).map(([key, value]) => `${key}=${value}\n`).join("");
+  return `${diskMark(image)}when=${new Date().toISOString().replace(/\.\d+Z$/, "Z")}\nby=${who()}\npush=${randomUUID()}\n`;
 }
 
 /** `user@host` of this machine. */

@@ -31,11 +31,12 @@ hello() {
 }
 begin() {
   exec 9>> $lock
-  if ! flock -n 9; then
+  # One that was killed just now is at its last command.
+  if ! flock -w 3 9; then
     read -r pid who < $lock
     doing=; [ ! -f $beat ] || read -r doing < $beat
     # Whoever holds it has to be heard every few seconds while he has nothing to do: else his connection is gone.
-    [ "$doing" != waiting ] || [ -z "$(find $beat -mmin +0.5)" ] || { kill "$pid"; flock -w 5 9 && pid=; }
+    [ "$doing" != waiting ] || [ -z "$(find $beat -mmin +0.25)" ] || { kill "$pid"; flock -w 5 9 && pid=; }
     [ -z "$pid" ] || { printf '%s\\n' "$who"; return 75; }
   fi
   printf '%s %s\\n' $$ "$1" > $lock
@@ -94,7 +95,7 @@ export interface Remote {
   close(): Promise<void>;
 }
 
-/** While nothing else is said; a holder of the lock that is not heard for half a minute loses it. */
+/** While nothing else is said; a holder of the lock that is not heard for a quarter of a minute loses it. */
 const beatMs = 5000;
 
 export async function openRemote(connection: Connection): Promise<Remote> {
