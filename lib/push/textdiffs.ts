@@ -23,12 +23,14 @@ export async function textDiffs(connection: Connection, changes: readonly PathCh
   return texts;
 }
 
-async function textDiff({ run }: Connection, { path, change }: PathChange, { image, items }: { image: string; items: Items }): Promise<string | undefined> {
+async function textDiff(connection: Connection, { path, change }: PathChange, { image, items }: { image: string; items: Items }): Promise<string | undefined> {
   const item = items.get(asBytes(path));
+  const secret = `${printable(path)}: its content is not shown, for not everybody may read it`;
+  if (item?.type === "f" && (item.mode & 0o004) === 0) return secret;
   const then = item?.type === "f" ? await contentOf(image, path, item.content) : "";
-  const name = shellQuote([path]);
-  const now = change === "removed" ? "" : (await run(`[ ! -f ${name} ] || [ -L ${name} ] || head -c ${largest + 1} -- ${name}`, { encoding: "latin1" })).stdout;
-  if (then === undefined) return `${printable(path)}: the image that the device runs is not here any more, so nothing can be shown`;
+  if (then === undefined) return `${printable(path)}: its content is not shown, for this machine has another image by now`;
+  const now = change === "removed" ? "" : await contentOn(connection, path);
+  if (now === undefined) return secret;
   if ([then, now].some((t) => t.includes("\0") || t.length > largest) || then === now) return undefined;
   const dir = mkdtempSync(join(tmpdir(), "debcast-"));
   try {
@@ -40,6 +42,13 @@ async function textDiff({ run }: Connection, { path, change }: PathChange, { ima
   } finally {
     rmSync(dir, { recursive: true });
   }
+}
+
+/** Undefined when it is not for everybody; empty when it is no file. */
+async function contentOn({ run }: Connection, path: string): Promise<string | undefined> {
+  const name = shellQuote([path]);
+  const { stdout } = await run(`[ -f ${name} ] && [ ! -L ${name} ] || { echo; exit; }; case $(stat -c %A -- ${name}) in ???????r*) echo; head -c ${largest + 1} -- ${name};; esac`, { encoding: "latin1" });
+  return stdout === "" ? undefined : stdout.slice(1);
 }
 
 /** Of a file of the image as it is now, if it is what it was then. */

@@ -3,6 +3,7 @@ import { isEmpty } from "../inspect/compare.ts";
 import { comparisonText } from "../inspect/difftext.ts";
 import { readMade } from "../made.ts";
 import { imageFiles } from "../output/image.ts";
+import { load } from "../prepare.ts";
 import { imageName } from "../project.ts";
 import { connect } from "../push/connection.ts";
 import { devicesOf, type Device } from "../push/devices.ts";
@@ -22,6 +23,8 @@ export const verb: Verb = {
   options: { diff: { type: "boolean", help: "show how texts differ" } },
   run: async (c: Context): Promise<Outcome> => {
     await ensureHostPrograms(c.emit, { for: "ssh" });
+    // What secrets there are is known to the plan: diffs show none of them.
+    if (c.options.diff === true) await load(c);
     const [device] = await devicesOf(c.project, c.args, c.conf);
     const connection = await connect(device!);
     try {

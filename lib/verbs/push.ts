@@ -7,9 +7,8 @@ import { dial, hangUp, type Line } from "../push/connection.ts";
 import { devicesOf, type Device } from "../push/devices.ts";
 import { readImage, type PushImage } from "../push/image.ts";
 import { eachDevice, type Result } from "../push/many.ts";
-import { renderErrors } from "../report.ts";
 import { ensureHostPrograms } from "../setup.ts";
-import { jobsOf, jobsOption, outcomeOf } from "./devices.ts";
+import { errorText, jobsOf, jobsOption, outcomeOf } from "./devices.ts";
 import { pushOne, type Pushed } from "./pushone.ts";
 import { pushLine, pushText, remarks } from "./pushtext.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
@@ -53,9 +52,9 @@ async function several(c: Context, devices: readonly Device[], jobs: number): Pr
   const all = formatCount(devices.length, "device");
   const dryRun = c.options["dry-run"] === true;
   const summary = bad.length === 0 ? `${all} ${dryRun ? "looked at" : "done"}` : `${devices.length - bad.length} of ${all} ${dryRun ? "looked at" : "done"}; not ${bad.map((r) => r.device.name).join(", ")}`;
-  const outcome = outcomeOf(results, { text: (r) => pushText(r), data: (r) => r, bad: (r) => r.failed.length > 0, summary });
+  const outcome = outcomeOf(c, results, { text: (r) => pushText(r), data: (r) => r, bad: (r) => r.failed.length > 0, summary });
   // How each has ended is on its line already.
-  const rest = results.flatMap((r) => ("error" in r ? [renderErrors(r.error)] : dryRun ? [pushText(r.value)] : remarks(r.value).length > 0 ? [[r.device.name, ...remarks(r.value).map((l) => `  ${l}`)].join("\n")] : []));
+  const rest = results.flatMap((r) => ("error" in r ? [errorText(c, r.error)] : dryRun ? [pushText(r.value)] : remarks(r.value).length > 0 ? [[r.device.name, ...remarks(r.value).map((l) => `  ${l}`)].join("\n")] : []));
   return { ...outcome, text: [...rest, summary].join("\n\n") };
 }
 

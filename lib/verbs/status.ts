@@ -26,7 +26,7 @@ export const verb: Verb = {
         await hangUp(line);
       }
     });
-    return outcomeOf(results, { text: (status, { device }) => statusText(device, status), data: (status) => status, bad: (status) => status.half !== undefined });
+    return outcomeOf(c, results, { text: (status, { device }) => statusText(device, status), data: (status) => status, bad: (status) => status.half !== undefined });
   },
 };
 
