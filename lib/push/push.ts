@@ -30,6 +30,8 @@ export interface PushOptions {
   readonly dryRun: boolean;
   /** Of a device whose root is in RAM: what is sent is put into its disk when it is started the next time. */
   readonly persist: boolean;
+  /** The device may run another image definition than the one that is pushed. */
+  readonly replace: boolean;
 }
 
 export interface PushResult {
@@ -74,7 +76,11 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
     }
   };
   if (!hello.rsync) throw noRsync(name);
-  if (hello.root.options.includes("ro")) throw new UserError("push.read-only", `/ of \`${name}\` is mounted read-only`, { hint: "debcast ssh DEVICE -- sudo mount -o remount,rw /   # or look at its kernel's messages for why", exit: exitStatus.device });
+  if (hello.root.options.includes("ro")) throw new UserError("push.read-only", `/ of \`${name}\` is mounted read-only`, { hint: `debcast ssh ${name} -- sudo dmesg   # says why, when it was writable before\ndebcast ssh ${name} -- sudo mount -o remount,rw /`, exit: exitStatus.device });
+
+  if (hello.mark.conf !== undefined && hello.mark.conf !== image.name && !o.replace && !o.dryRun) {
+    throw new UserError("push.other", `\`${name}\` runs \`${hello.mark.conf}\`, and this would make \`${image.name}\` of it`, { hint: `debcast push -c ${hello.mark.conf} ${name}\ndebcast push -c ${image.name} --replace ${name}   # if that is meant`, exit: exitStatus.device });
+  }
 
   const rsync: RsyncOptions = { connection, image: image.dir, emit: o.emit };
   const volatile = hello.root.type === "overlay" || hello.root.type === "tmpfs";
@@ -202,7 +208,7 @@ async function begin(remote: Remote, name: string): Promise<void> {
   if (r.status !== 0) throw new UserError("push.device", `\`${name}\`: no lock can be had on it`, { details: r.lines.join("\n"), exit });
   const now = parseMarks(r.lines);
   const { mark, half } = remote.hello;
-  if (JSON.stringify(now) !== JSON.stringify({ mark, half })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: "debcast push", exit });
+  if (JSON.stringify(now) !== JSON.stringify({ mark, half })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
 }
 
 /** Returns the bytes that went over the wire. */

@@ -90,13 +90,13 @@ function progress(emit: Emit): (text: string) => void {
 function failure(connection: Connection, r: { code: number; stderr: string }): UserError | Error {
   const { name } = connection.device;
   const o = { details: lastLines(r.stderr, 8), exit: exitStatus.device };
-  const again = "whatever was sent is there; `debcast push` again does the rest";
-  if (/No space left on device|Disk quota exceeded|\(28\)/.test(r.stderr)) return new UserError("push.full", `the disk of \`${name}\` is full`, { ...o, hint: `make room on it: ${again}` });
-  if (/Read-only file system/.test(r.stderr)) return new UserError("push.read-only", `the disk of \`${name}\` became read-only: look at its kernel's messages`, { ...o, hint: "debcast ssh DEVICE -- dmesg" });
+  const again = `what was sent is there, and the rest comes with: debcast push ${name}`;
+  if (/No space left on device|Disk quota exceeded|\(28\)/.test(r.stderr)) return new UserError("push.full", `the disk of \`${name}\` is full`, { ...o, hint: `make room on it; ${again}` });
+  if (/Read-only file system/.test(r.stderr)) return new UserError("push.read-only", `the disk of \`${name}\` became read-only: look at its kernel's messages`, { ...o, hint: `debcast ssh ${name} -- sudo dmesg` });
   const lost = connection.broken();
   if (lost) return lost;
   if (/rsync: (command )?not found|rsync: No such file/.test(r.stderr)) return noRsync(name);
-  if (r.code === 24) return new UserError("push.vanished", "the image changed while it was sent", { ...o, hint: "debcast push" });
+  if (r.code === 24) return new UserError("push.vanished", "the image changed while it was sent", { ...o, hint: `debcast push ${name}` });
   if (r.code === 30 || r.code === 12 || r.code === 255 || r.code === -1) return new UserError("push.cut", `the connection to \`${name}\` broke off`, { ...o, hint: again });
   return new UserError("push.rsync", `rsync could not bring all of it to \`${name}\` (status ${r.code})`, { ...o, hint: again });
 }

@@ -29,7 +29,7 @@ export async function takeEffect(remote: Remote, after: After, name: string): Pr
 async function bootEntries(remote: Remote, name: string): Promise<void> {
   const r = await remote.ask("boot-entries");
   if (r.status === 0) return;
-  throw new UserError("push.boot-entries", `\`${name}\` has the new kernel or initramfs in /boot, but its boot loader could not be told of it`, { details: r.lines.join("\n"), hint: "debcast ssh DEVICE -- sudo boot-entries   # and push again", exit: exitStatus.device });
+  throw new UserError("push.boot-entries", `\`${name}\` has the new kernel or initramfs in /boot, but its boot loader could not be told of it`, { details: r.lines.join("\n"), hint: `debcast ssh ${name} -- sudo boot-entries   # and push again`, exit: exitStatus.device });
 }
 
 /** Returns the units that were started again (of those that are only tried, the ones that run), and what systemctl said if it did not like it. */

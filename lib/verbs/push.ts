@@ -23,6 +23,7 @@ export const verb: Verb = {
     full: { type: "boolean", help: "compare all of the device with the image, byte for byte" },
     reboot: { type: "boolean", help: "restart the device if that is what it takes, and wait for it" },
     persist: { type: "boolean", help: "of a device whose root is in RAM: put it on its disk, when it is restarted" },
+    replace: { type: "boolean", help: "the device may run another image definition now" },
     watch: { type: "boolean", help: "go on: build and push at every save below base/ or conf/" },
     jobs: jobsOption,
   },
