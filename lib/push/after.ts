@@ -1,6 +1,6 @@
 // What a device has to do so that what was sent to it takes effect: told from the paths that changed.
 import type { Made } from "../made.ts";
-import { isLibrary, type Delta } from "./delta.ts";
+import type { Delta } from "./delta.ts";
 import { asBytes, readable, type Item, type Items } from "./inventory.ts";
 import { concernsUnits, unitOf, wantedBy, type Units } from "./units.ts";
 
@@ -49,7 +49,7 @@ export function afterOf(c: Changes): After {
   const stop = stopped(changed, c);
   const startable = (unit: string) => !never.test(unit) && !stop.includes(unit);
   // What was not there before nobody has open.
-  const programs = changed.filter((p) => (c.had === undefined || c.had.get(p)?.type === "f") && (isLibrary(p) || isProgram(c.want.get(p) ?? c.had?.get(p))));
+  const programs = changed.filter((p) => (c.had === undefined || c.had.get(p)?.type === "f") && (/^\/usr\/.*\.so(\.[^/]*)?$/.test(p) || isProgram(c.want.get(p) ?? c.had?.get(p))));
   return {
     ldconfig: is(/^\/usr\/(local\/)?lib\/.*\.so(\.|$)|^\/etc\/ld\.so\.conf/),
     sysusers: is(/^\/(usr\/lib|etc)\/sysusers\.d\//),

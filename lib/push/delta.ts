@@ -94,8 +94,9 @@ export function passesOf(paths: readonly string[], want: Items): Pass[] {
   return ranks.filter((some) => some.length > 0).map((some) => ({ paths: some, sparse: some.some((p) => want.get(p)!.sparse) }));
 }
 
-export function isLibrary(path: string): boolean {
-  return /\.so(\.[^/]*)?$/.test(path) && path.startsWith("/usr/");
+/** One that any program may ask for by its name. A program's own plugins come with the program: of sudo, say, neither works without the other. */
+function isLibrary(path: string): boolean {
+  return /^\/usr\/(local\/)?lib\/([^/]+-linux-[^/]+\/)?[^/]+\.so(\.[^/]*)?$/.test(path);
 }
 
 /** What a device needs to have free for it: bytes and inodes. A file is there twice until its new one is whole. */
