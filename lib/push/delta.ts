@@ -71,6 +71,8 @@ export interface Pass {
   readonly paths: readonly string[];
   /** Files with holes in it. */
   readonly sparse: boolean;
+  /** All of it takes its place at once, as far as a file system can: libc and its loader do not work one without the other. */
+  readonly atOnce: boolean;
 }
 
 /**
@@ -91,7 +93,7 @@ export function passesOf(paths: readonly string[], want: Items): Pass[] {
   }
   const rank = (path: string) => linked.get(want.get(path)!.links) ?? ownRank(path);
   const ranks = [0, 1, 2].map((r) => paths.filter((p) => rank(p) === r));
-  return ranks.filter((some) => some.length > 0).map((some) => ({ paths: some, sparse: some.some((p) => want.get(p)!.sparse) }));
+  return ranks.map((some, r) => ({ paths: some, sparse: some.some((p) => want.get(p)!.sparse), atOnce: r === 0 })).filter((pass) => pass.paths.length > 0);
 }
 
 /** One that any program may ask for by its name. A program's own plugins come with the program: of sudo, say, neither works without the other. */

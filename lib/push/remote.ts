@@ -55,7 +55,8 @@ half() {
   [ -z "\${2:-}" ] || [ -e $slot ] || [ ! -f $d/mark ] || lines $d/mark slot > $slot
   [ -d $d ] || mkdir -p $d || return
   printf '%s\\n' "$1" >> $d/half || return
-  [ ! -e $d/tmp ] || rm -rf $d/tmp
+  # What a push that was cut short has not put in its place, there and where rsync keeps libraries until all of them are whole.
+  [ ! -e $d/tmp ] || rm -rf $d/tmp /usr/lib/.~tmp~ /usr/lib/*-linux-*/.~tmp~ /usr/local/lib/.~tmp~
   mkdir -m 700 $d/tmp
 }
 groups() { for pid; do [ ! -r /proc/$pid/cgroup ] || lines /proc/$pid/cgroup $pid; done; }

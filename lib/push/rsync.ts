@@ -32,6 +32,7 @@ export async function send(o: RsyncOptions, pass: Pass, { existing = true, to = 
     ...attributes, "--dirs", "--from0", "--files-from=-", "--force", `--temp-dir=${part}`,
     // That they differ is known, and neither size nor time need show it.
     ...(existing ? ["--ignore-times"] : ["--ignore-existing"]),
+    ...(pass.atOnce ? ["--delay-updates"] : []),
     ...(pass.sparse ? ["--sparse", "--compress"] : []),
     "--info=progress2", "--stats", `${o.image}/`, `device:${to}`,
   ], paths.map((p) => `${p}\0`).join(""));

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 
 /** What a push leaves alone, and what only the device has, as patterns of paths. */
-const own = ["./proc", "./sys", "./dev", "./run", "./tmp", "./var/tmp", "./persist", "./home/*", "./root/*", "./var/log/*", "./var/lib/debcast", "./lost+found", "./etc/machine-id", "./etc/ssh/ssh_host_*", "./etc/*-", "./etc/.pwd.lock", "./etc/hostname", "./etc/hosts"];
+const own = ["./proc", "./sys", "./dev", "./run", "./tmp", "./var/tmp", "./persist", "./home/*", "./root/*", "./var/log/*", "./var/lib/debcast", "./lost+found", "./etc/machine-id", "./etc/ssh/ssh_host_*", "./etc/*-", "./etc/.pwd.lock", "./var/cache/ldconfig", "./etc/hostname", "./etc/hosts"];
 
 /** Every path of a tree as `PATH TYPE MODE OWNER TARGET CONTENT OTHER-NAMES ATTRIBUTES`. */
 export function facts(root: string, except: readonly string[] = []): Map<string, string> {

@@ -64,9 +64,9 @@ test("libraries first, links when they lead to something, dpkg's database last; 
     "/usr/lib/x86_64-linux-gnu/security/pam.so": file("1"), "/usr/lib/libb.so": file("1", { links: "b" }), "/usr/share/b": file("1", { links: "b", sparse: true }),
   });
   expect(passesOf([...want.keys()].sort(), want)).toEqual([
-    { paths: ["/usr/lib/liba.so.1.2"], sparse: false },
-    { paths: ["/usr/bin/x", "/usr/lib/libb.so", "/usr/lib/x86_64-linux-gnu/security/pam.so", "/usr/share", "/usr/share/b"], sparse: true },
-    { paths: ["/usr/lib/liba.so.1", "/var/lib/dpkg/status"], sparse: false },
+    { paths: ["/usr/lib/liba.so.1.2"], sparse: false, atOnce: true },
+    { paths: ["/usr/bin/x", "/usr/lib/libb.so", "/usr/lib/x86_64-linux-gnu/security/pam.so", "/usr/share", "/usr/share/b"], sparse: true, atOnce: false },
+    { paths: ["/usr/lib/liba.so.1", "/var/lib/dpkg/status"], sparse: false, atOnce: false },
   ]);
 });
 
