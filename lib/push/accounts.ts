@@ -19,6 +19,16 @@ export function mergeAccounts(file: string, o: { was: string | undefined; image:
   return merged.map((line) => `${line}\n`).join("");
 }
 
+/** Names of a merged passwd or group that share an id although the image gives it to one of them alone: `[of the device, of the image, id]`. */
+export function clashes(merged: string, image: string): [string, string, string][] {
+  const ids = new Map([...rows(image).values()].map((l) => l.split(":")).map((f) => [f[2] ?? "", f[0]!]));
+  const names = new Set(rows(image).keys());
+  return [...rows(merged).values()].map((l) => l.split(":")).flatMap((f): [string, string, string][] => {
+    const of = ids.get(f[2] ?? "");
+    return of === undefined || names.has(f[0]!) ? [] : [[f[0]!, of, f[2]!]];
+  });
+}
+
 function mergeLine(file: string, o: { was: string | undefined; image: string; device: string | undefined }): string {
   const { was, image, device } = o;
   if (device === undefined || device === image || device === was) return image;

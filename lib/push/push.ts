@@ -7,6 +7,7 @@ import { hostname, userInfo } from "node:os";
 import { UserError, exitStatus } from "../errors.ts";
 import { stage, type Emit } from "../events.ts";
 import { formatBytes, formatCount } from "../format.ts";
+import { clashes } from "./accounts.ts";
 import { accountsLine, readAccounts } from "./accountsline.ts";
 import { afterOf, holdersOf, unitsOfProcesses, type After } from "./after.ts";
 import type { Connection } from "./connection.ts";
@@ -149,6 +150,9 @@ async function differences(remote: Remote, rsync: RsyncOptions, o: { image: Push
   const shares = share(delta, want, { whose, had: (path) => have?.[0]?.items.has(path) ?? false });
   const settings = shares.settings.length === 0 || !have ? [] : await unchangedSettings(remote, shares.settings, have[0]!.items);
   const accounts = shares.accounts.length === 0 ? [] : await readAccounts(remote, { image: image.inventory.accounts, was: have?.[0]?.accounts });
+  for (const { file, text } of accounts.filter((a) => a.file === "/etc/passwd" || a.file === "/etc/group")) {
+    for (const [own, of, id] of clashes(text, image.inventory.accounts[file]!)) rsync.emit({ type: "warning", text: `\`${own}\` of \`${rsync.connection.device.name}\` and \`${of}\` of the image both have the id ${id} in ${file}` });
+  }
   return { shares, settings: settings.filter((p) => want.has(p)), accounts };
 }
 

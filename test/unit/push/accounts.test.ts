@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mergeAccounts } from "../../../lib/push/accounts.ts";
+import { clashes, mergeAccounts } from "../../../lib/push/accounts.ts";
 
 const merge = (file: string, was: string | undefined, image: string, device: string) => mergeAccounts(`/etc/${file}`, { was: was?.replaceAll(" ", "\n"), image: image.replaceAll(" ", "\n"), device: device.replaceAll(" ", "\n") }).trimEnd().split("\n");
 
@@ -26,4 +26,10 @@ test("without knowing what the image had: the image's lines, others stay, a pass
 test("a password that the image changes wins over one that was set on the device", () => {
   expect(merge("shadow", "me:!:1:", "me:$y$image:1:", "me:$y$mine:2:")).toEqual(["me:$y$image:1:"]);
   expect(merge("shadow", "me:!:1:99", "me:!:1:77", "me:$y$mine:2:99")).toEqual(["me:$y$mine:2:77"]);
+});
+
+test("an id that the device gave to somebody else is told", () => {
+  const image = "root:x:0:0\nme:x:1000:1000\n";
+  const merged = mergeAccounts("/etc/passwd", { was: "root:x:0:0\n", image, device: "root:x:0:0\nmine:x:1000:1000\nother:x:1001:1001\n" });
+  expect(clashes(merged, image)).toEqual([["mine", "me", "1000"]]);
 });
