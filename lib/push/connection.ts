@@ -210,13 +210,15 @@ const dialled = new Map<string, () => Promise<void>>();
 
 /** The path of a socket is short, so it cannot lie in the project. */
 function runtimeDir(): string {
-  const dir = process.env.XDG_RUNTIME_DIR;
+  return [process.env.XDG_RUNTIME_DIR, tmpdir()].find((dir) => dir && dir.length <= 40 && writable(dir)) ?? "/tmp";
+}
+
+function writable(dir: string): boolean {
   try {
-    if (dir === undefined || dir.length > 40) return tmpdir();
     accessSync(dir, constants.W_OK);
-    return dir;
+    return true;
   } catch {
-    return tmpdir();
+    return false;
   }
 }
 

@@ -72,6 +72,8 @@ export interface AllOptions {
   /** The connection of a device, and what becomes of it when the device is done. */
   readonly lineOf: (device: Device) => Line;
   readonly done: (line: Line) => Promise<void>;
+  /** What the lines of those that are done begin with. */
+  readonly title?: string;
 }
 
 /** All of them at once; each has a line of progress. An image that cannot be built is thrown, once nothing else goes on. */
@@ -81,13 +83,14 @@ export async function pushAll(c: Context, devices: readonly Device[], o: AllOpti
   const results = await eachDevice(devices.map((device) => ({ device })), o.jobs, async ({ device }) => {
     const line = o.lineOf(device);
     const tell = (state: "working" | "done" | "failed", text: string) => c.emit({ type: "device", name: device.name, state, text });
+    if (isQuiet(c)) tell("working", "build …");
     try {
       const r = await pushOne({ ...c, emit: asDevice(tell, c.emit) }, { device, line, image: imageOf(device) });
-      tell(r.failed.length > 0 ? "failed" : "done", pushLine(r));
+      tell(r.failed.length > 0 ? "failed" : "done", `${o.title ?? ""}${pushLine(r)}`);
       return r;
     } catch (e) {
       const noImage = await imageOf(device).then(() => false, () => true);
-      if (e instanceof UserError && !noImage) tell("failed", e.message);
+      if (e instanceof UserError && !noImage) tell("failed", `${o.title ?? ""}${e.message}`);
       throw e;
     } finally {
       await o.done(line);
@@ -110,9 +113,13 @@ function imagesOf(c: Context, devices: readonly Device[]): ReadonlyMap<string, P
   return images;
 }
 
+/** Whether nothing is heard of builds but what is wrong. */
+function isQuiet(c: Context): boolean {
+  return c.json || c.options.quiet === true || c.options.watch === true;
+}
+
 async function builtImage(c: Context, conf: string): Promise<PushImage> {
-  const quiet = c.json || c.options.quiet === true || c.options.watch === true;
-  const words = [...(quiet ? ["--quiet"] : []), ...(c.verbose ? ["--verbose"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
+  const words = [...(isQuiet(c) ? ["--quiet"] : []), ...(c.verbose ? ["--verbose"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
   await runVerb("image", { project: c.project, conf, mirrors: c.mirrors, words, error: ["push.build", "nothing was pushed"] });
   return readImage(c.project, imageName(conf));
 }

@@ -30,24 +30,24 @@ export async function watch(c: Context, given: { devices: readonly Device[]; job
   const confs = [...new Set(o.devices.map((d) => d.image ?? c.conf))];
   const roots = () => watchedRoots(c, confs);
   let photo = photograph(roots());
-  await cycle(c, o, lineOf);
+  await cycle(c, { ...o, title: "" }, lineOf);
   // The first build may have written a lock.
   photo = withLocks(photo, photograph(roots()));
-  c.emit({ type: "note", text: `watching ${[...new Set([...c.project.baseDirs, c.project.confDir].map((d) => `${relative(process.cwd(), d) || "."}/`))].join(", ")}` });
+  const shown = [c.project.baseDirs[0]!, c.project.confDir].map((dir) => `${relative(process.cwd(), dir)}/`);
+  c.emit({ type: "note", text: `watching ${shown.join(" and ")}` });
   for (;;) {
     const change = await nextChange(roots, photo);
-    c.emit({ type: "note", text: `${new Date().toTimeString().slice(0, 8)} ${named(change.paths)}` });
-    await cycle(c, o, lineOf);
+    await cycle(c, { ...o, title: `${new Date().toTimeString().slice(0, 8)} ${named(change.paths)}: ` }, lineOf);
     photo = withLocks(change.photo, photograph(roots()));
   }
 }
 
 /** One build and push. Whatever fails is told, and the next save tries again. */
-async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number; told: Set<string> }, lineOf: (device: Device) => Line): Promise<void> {
+async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number; told: Set<string>; title: string }, lineOf: (device: Device) => Line): Promise<void> {
   const { told } = o;
   const start = performance.now();
   try {
-    const push = (devices: readonly Device[]) => pushAll(c, devices, { jobs: o.jobs, lineOf, done: async () => {} });
+    const push = (devices: readonly Device[]) => pushAll(c, devices, { jobs: o.jobs, lineOf, done: async () => {}, title: o.title });
     const first = await push(o.devices);
     // A connection that went while nobody used it is noticed only now.
     const again = first.filter(wasLost).map((r) => r.device);

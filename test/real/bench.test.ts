@@ -88,6 +88,9 @@ test.skipIf(reason)("from an empty directory to an edited file on a device: ever
   }
   expect(wants).toEqual([]);
 
+  const typo = terminal([...before, "debcast logs vm shs"]);
+  expect([await typo.ended, typo.stderr]).toEqual([1, "error: `vm` has no unit `shs.service`\n\nhint: did you mean `ssh.service`?\n"]);
+
   const watch = terminal([...before, `exec ${commands.at(-1)!}`]);
   expect(commands.at(-1)).toMatch(/^debcast push --watch vm/);
   await watch.until(/^watching /m, 120);
