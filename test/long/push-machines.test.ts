@@ -16,7 +16,7 @@ let p: ReturnType<typeof project>;
 
 const confOf = (key: string, disk: string) => `import { defineImage } from "debcast";
 import base from "./base.ts";
-export default defineImage({ ...base, disk: ${disk}, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: base.users.map((u) => ({ ...u, sshKeys: [${key}] })) });
+export default defineImage({ ...base, disk: ${disk}, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: (base.users ?? []).map((u) => ({ ...u, sshKeys: [${key}] })) });
 `;
 const demo = (more = "") => `import { run } from "debcast";
 run(({ write, inImage }) => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   const key = JSON.stringify(readFileSync(join(parent, "key.pub"), "utf8").trim());
   const conf = `import { defineImage } from "debcast";
 import base from "./base.ts";
-export default defineImage({ ...base, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: base.users.map((u) => ({ ...u, sshKeys: [${key}] })) });
+export default defineImage({ ...base, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: (base.users ?? []).map((u) => ({ ...u, sshKeys: [${key}] })) });
 `;
   p = await machineProject({ bench: conf }, { parent, files: { "base/demo.ts": demo(), "base/demo/demo.conf": "level = 1\n" } });
   m = await boot(await diskIn(p.dir, "bench"), { memory: 1024 });
@@ -96,7 +96,7 @@ test.skipIf(reason)("a package more: it is there for dpkg, too; a user more: bes
 });
 
 test.skipIf(reason)("a unit that does not run with what it was given is told, with what it said; and the next push mends it", async () => {
-  edit("base/demo.ts", demo().replace("exec sleep infinity", "echo cannot >&2; exit 3"));
+  edit("base/demo.ts", demo().replace("ExecStart=", "ExecStartPre=/bin/sh -c 'echo cannot >&2; exit 3'\\\\nExecStart="));
   const r = JSON.parse((await debcastOk(["push", "bench", "-C", p.dir, "--json"]).catch((e: Error) => ({ stdout: e.message.slice(e.message.indexOf("{")) }))).stdout) as Pushed;
   expect(r.failed.map((f) => f.unit)).toEqual(["demo.service"]);
   expect(r.failed[0]!.says).toContain("cannot");
