@@ -55,8 +55,16 @@ async function several(c: Context, devices: readonly Device[], jobs: number): Pr
   const summary = bad.length === 0 ? `${all} ${dryRun ? "looked at" : "done"}` : `${devices.length - bad.length} of ${all} ${dryRun ? "looked at" : "done"}; not ${bad.map((r) => r.device.name).join(", ")}`;
   const outcome = outcomeOf(c, results, { text: (r) => pushText(r), data: (r) => r, bad: (r) => r.failed.length > 0, summary });
   // How each has ended is on its line already.
-  const rest = results.flatMap((r) => ("error" in r ? [errorText(c, r.error)] : dryRun ? [pushText(r.value)] : remarks(r.value).length > 0 ? [[r.device.name, ...remarks(r.value).map((l) => `  ${l}`)].join("\n")] : []));
+  const rest = results.flatMap((r) => ("error" in r ? [errorText(c, r.error)] : dryRun ? [pushText(r.value)] : []));
+  if (!dryRun) rest.unshift(...sameRemarks(results));
   return { ...outcome, text: [...rest, summary].join("\n\n") };
+}
+
+/** What one should know, with all devices of which it is to be said. */
+export function sameRemarks(results: readonly Result<Pushed>[]): string[] {
+  const by = new Map<string, string[]>();
+  for (const r of results) if (!("error" in r)) for (const remark of remarks(r.value)) by.set(remark, [...(by.get(remark) ?? []), r.device.name]);
+  return [...by].map(([remark, names]) => `${names.join(", ")}: ${remark}`);
 }
 
 export interface AllOptions {

@@ -9,14 +9,15 @@ import type { Device } from "../push/devices.ts";
 import type { Result } from "../push/many.ts";
 import { nextChange, photograph, type Photo } from "../push/watched.ts";
 import { renderErrors } from "../report.ts";
-import { pushAll } from "./push.ts";
+import { pushAll, sameRemarks } from "./push.ts";
 import type { Pushed } from "./pushone.ts";
-import { remarks } from "./pushtext.ts";
 import type { Context } from "./verb.ts";
 
 /** Goes on until it is interrupted. */
-export async function watch(c: Context, o: { devices: readonly Device[]; jobs: number }): Promise<never> {
+export async function watch(c: Context, given: { devices: readonly Device[]; jobs: number }): Promise<never> {
   if (c.json || c.options["dry-run"] === true) throw new UserError("usage", "`--watch` goes with neither `--json` nor `--dry-run`", { exit: 2 });
+  // What is said once need not be said at every save.
+  const o = { ...given, told: new Set<string>() };
   const lines = new Map<string, Line>();
   const lineOf = (device: Device): Line => {
     const line = lines.get(device.name);
@@ -42,7 +43,8 @@ export async function watch(c: Context, o: { devices: readonly Device[]; jobs: n
 }
 
 /** One build and push. Whatever fails is told, and the next save tries again. */
-async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number }, lineOf: (device: Device) => Line): Promise<void> {
+async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number; told: Set<string> }, lineOf: (device: Device) => Line): Promise<void> {
+  const { told } = o;
   const start = performance.now();
   try {
     const push = (devices: readonly Device[]) => pushAll(c, devices, { jobs: o.jobs, lineOf, done: async () => {} });
@@ -50,9 +52,10 @@ async function cycle(c: Context, o: { devices: readonly Device[]; jobs: number }
     // A connection that went while nobody used it is noticed only now.
     const again = first.filter(wasLost).map((r) => r.device);
     const results = [...first.filter((r) => !wasLost(r)), ...(again.length > 0 ? await push(again) : [])];
-    for (const r of results) {
-      const said = "error" in r ? [hintOf(r.error)] : remarks(r.value);
-      for (const line of said) if (line !== "") c.emit({ type: "note", text: `  ${line}` });
+    for (const r of results) if ("error" in r && hintOf(r.error) !== "") c.emit({ type: "note", text: `  ${hintOf(r.error)}` });
+    for (const remark of sameRemarks(results).filter((text) => !told.has(text))) {
+      told.add(remark);
+      c.emit({ type: "note", text: remark });
     }
     if (results.length > 1) c.emit({ type: "note", text: `${results.filter((r) => !("error" in r)).length} of ${results.length} in ${formatTime(performance.now() - start)}` });
   } catch (e) {

@@ -20,11 +20,18 @@ export interface Loopback extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Debian's order of the outermost to the innermost; `$1` is the image, `$2` the directory, `$3` the port, `$4` how large / is. */
+/** `$1` is the image, `$2` the directory, `$3` the port, `$4` how large / is, `$5` how it is made. */
 const script = `set -e
 dir=$2 root=$2/root
-mount -t tmpfs -o "size=$4,mode=755" device "$root"
-cp -a "$1/." "$root/"
+if [ "$5" = overlay ]; then
+  mkdir "$dir/ram"
+  mount -t tmpfs -o "size=$4,mode=755" device "$dir/ram"
+  mkdir "$dir/ram/upper" "$dir/ram/work"
+  mount -t overlay -o "lowerdir=$1,upperdir=$dir/ram/upper,workdir=$dir/ram/work" device "$root"
+else
+  mount -t tmpfs -o "size=$4,mode=755" device "$root"
+  cp -a "$1/." "$root/"
+fi
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
@@ -39,8 +46,8 @@ for home in "$root"/home/*; do
 done
 exec chroot "$root" /usr/sbin/sshd -D -e -p "$3" -o ListenAddress=127.0.0.1 -o PermitRootLogin=prohibit-password -o AllowUsers=root -o PidFile=none -o MaxStartups=100`;
 
-/** Starts one that runs the image in that directory, which must have sshd and rsync. */
-export async function loopback(image: string, o: { size?: string } = {}): Promise<Loopback> {
+/** Starts one that runs the image in that directory, which must have sshd and rsync. `overlay`: it is up sooner, and nobody may change the image. */
+export async function loopback(image: string, o: { size?: string; overlay?: boolean } = {}): Promise<Loopback> {
   const dir = mkdtempSync(join(tmpdir(), "device-"));
   mkdirSync(join(dir, "root"));
   for (const name of ["key", "host", "other"]) execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
@@ -48,7 +55,7 @@ export async function loopback(image: string, o: { size?: string } = {}): Promis
   const known = (key: string) => `[127.0.0.1]:${port} ${readFileSync(join(dir, `${key}.pub`), "utf8")}`;
   writeFileSync(join(dir, "known_hosts"), known("host"));
   writeFileSync(join(dir, "wrong_hosts"), known("other"));
-  const child = spawn("setsid", ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL", "--propagation", "private", "sh", "-c", script, "device", image, dir, String(port), o.size ?? "2G"], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn("setsid", ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=KILL", "--propagation", "private", "sh", "-c", script, "device", image, dir, String(port), o.size ?? "2G", o.overlay === true ? "overlay" : ""], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.on("data", (piece: Buffer) => (said += piece.toString()));
   let over = false;
