@@ -147,7 +147,15 @@ test("a full disk, a read-only one, no rsync, two pushes at once: said before an
   for (const pid of senders) process.kill(pid, "SIGSTOP");
   const second = await b.push();
   for (const pid of senders) process.kill(pid, "SIGCONT");
-  expect([second.status, second.stderr.slice(second.stderr.indexOf("error: ")).replace(/by \S+@\S+;/, "by WHO;")]).toMatchInlineSnapshot();
+  expect([second.status, second.stderr.slice(second.stderr.indexOf("error: ")).replace(/by \S+@\S+;/, "by WHO;")]).toMatchInlineSnapshot(`
+    [
+      3,
+      "error: another push to \`dev\` is under way, by WHO; nothing was changed
+
+    hint: wait until it is done
+    ",
+    ]
+  `);
   expect(await first.ended).toMatchObject({ status: 0 });
 });
 

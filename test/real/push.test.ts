@@ -36,7 +36,7 @@ export default defineImage({ ...base, scriptlets: [...base.scriptlets.filter((s)
   p = await machineProject({ bench: conf }, { parent, files: { "base/demo.ts": demo(), "base/demo/demo.conf": "level = 1\n" } });
   m = await boot(await diskIn(p.dir, "bench"), { memory: 1024 });
   await m.ask("until systemctl is-active --quiet ssh demo; do sleep 0.5; done");
-  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
+  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "ConnectTimeout=60", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
   writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([`bench: { host: "dlog@127.0.0.1", port: ${m.machine.sshPort}, image: "bench", ssh: ${JSON.stringify(ssh)} },`]));
 });
 afterAll(async () => {
