@@ -19,7 +19,7 @@ import { stagePush } from "./persist.ts";
 import { parseMarks, printfFormat, withPaths, type Hello, type Remote } from "./remote.ts";
 import { checkRoom } from "./room.ts";
 import { noRsync, send, type RsyncOptions } from "./rsync.ts";
-import { takeEffect, type Took } from "./takeeffect.ts";
+import { failedOf, takeEffect } from "./takeeffect.ts";
 
 export interface PushOptions {
   readonly emit: Emit;
@@ -200,11 +200,11 @@ async function sendAll({ rsync, remote, d: { shares, settings }, want }: Work): 
   return bytes;
 }
 
-async function finish({ rsync, remote, d: { accounts }, want, mark }: Work, effect: After): Promise<Took> {
+async function finish({ rsync, remote, d: { accounts }, want, mark }: Work, effect: After): Promise<Pick<PushResult, "restarted" | "stopped" | "failed">> {
   if (accounts.length > 0) await remote.must(accountsLine(accounts, want), "its accounts could not be written");
   const took = await takeEffect(remote, effect, rsync.connection.device.name);
   await remote.must(`done_ ${printfFormat(mark)}`, "its mark could not be written");
-  return took;
+  return { restarted: took.restarted, stopped: took.stopped, failed: await failedOf(remote, took) };
 }
 
 function markOf(image: PushImage): string {

@@ -43,7 +43,7 @@ begin() {
     read -r pid who < $lock
     doing=; [ ! -f $beat ] || read -r doing < $beat
     # Whoever holds it has to be heard every few seconds while he has nothing to do: else his connection is gone.
-    [ "$doing" != waiting ] || [ -z "$(find $beat -mmin +0.25)" ] || { kill "$pid"; orphans; flock -w 5 9 && pid=; }
+    [ "$doing" != waiting ] || [ "$pid" -le 1 ] || [ -z "$(find $beat -mmin +0.25)" ] || { kill "$pid"; orphans; flock -w 5 9 && pid=; }
     [ -z "$pid" ] || { printf '%s\\n' "$who"; return 75; }
   fi
   printf '%s %s\\n' $$ "$1" > $lock

@@ -8,12 +8,15 @@ import type { Remote } from "./remote.ts";
 export interface Took {
   readonly restarted: readonly string[];
   readonly stopped: readonly string[];
-  readonly failed: readonly { readonly unit: string; readonly says: string }[];
+  /** What systemctl said, when it could not start one of them. */
+  readonly says: string;
+  /** When they were started, by performance.now(). */
+  readonly at: number;
 }
 
 export async function takeEffect(remote: Remote, after: After, name: string): Promise<Took> {
   if (after.ldconfig) await remote.must("ldconfig", "ldconfig failed on it");
-  if (!remote.hello.systemd) return { restarted: [], stopped: [], failed: [] };
+  if (!remote.hello.systemd) return { restarted: [], stopped: [], says: "", at: 0 };
   if (after.sysusers) await remote.must("systemd-sysusers", "systemd-sysusers failed on it");
   // It says so with its status when a line of somebody's could not be fulfilled; the others were.
   if (after.tmpfiles.length > 0) await remote.ask(`systemd-tmpfiles --create ${shellQuote(after.tmpfiles.map(readable))}`);
@@ -21,9 +24,7 @@ export async function takeEffect(remote: Remote, after: After, name: string): Pr
   if (after.udev) await remote.ask("udevadm control --reload");
   if (after.bootEntries) await bootEntries(remote, name);
   if (after.stop.length > 0) await remote.ask(`systemctl stop ${shellQuote(after.stop)}`);
-  const { restarted, says } = await restart(remote, after);
-  const failed = await failedOf(remote, restarted);
-  return { restarted, stopped: after.stop, failed: says !== "" && failed.length === 0 ? [{ unit: restarted.join(", "), says }] : failed };
+  return { ...(await restart(remote, after)), stopped: after.stop, at: performance.now() };
 }
 
 async function bootEntries(remote: Remote, name: string): Promise<void> {
@@ -49,9 +50,15 @@ async function activeOf(remote: Remote, units: readonly string[]): Promise<strin
   return lines.map((l) => l.trim().split(/\s+/)[0]!).filter((u) => /\.\w+$/.test(u));
 }
 
-async function failedOf(remote: Remote, units: readonly string[]): Promise<{ unit: string; says: string }[]> {
-  if (units.length === 0) return [];
-  const { lines } = await remote.ask(`systemctl is-active ${shellQuote(units)}`);
-  const failed = units.filter((_, i) => /^(failed|activating|deactivating)$/.test(lines[i] ?? ""));
+/** How long a service may take to find out that it cannot run: systemd takes most for started once their program is. */
+const graceMs = 500;
+
+/** The units that do not run, with what they said last. */
+export async function failedOf(remote: Remote, { restarted, says, at }: Took): Promise<{ unit: string; says: string }[]> {
+  if (restarted.length === 0) return [];
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, at + graceMs - performance.now())));
+  const { lines } = await remote.ask(`systemctl is-active ${shellQuote(restarted)}`);
+  const failed = restarted.filter((_, i) => /^(failed|activating|deactivating)$/.test(lines[i] ?? ""));
+  if (failed.length === 0 && says !== "") return [{ unit: restarted.join(", "), says }];
   return Promise.all(failed.map(async (unit) => ({ unit, says: (await remote.ask(`journalctl -b -q --no-pager -o cat -n 8 -u ${shellQuote([unit])}`)).lines.join("\n") })));
 }

@@ -16,7 +16,7 @@ let p: ReturnType<typeof project>;
 
 const confOf = (key: string, disk: string) => `import { defineImage } from "debcast";
 import base from "./base.ts";
-export default defineImage({ ...base, disk: ${disk}, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: base.users.map((u) => ({ ...u, sshKeys: [${key}] })) });
+export default defineImage({ ...base, disk: ${disk}, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: (base.users ?? []).map((u) => ({ ...u, sshKeys: [${key}] })) });
 `;
 const demo = (more = "") => `import { run } from "debcast";
 run(({ write, inImage }) => {
@@ -44,7 +44,7 @@ async function device(name: string): Promise<Booted> {
   edit("base/demo.ts", demo());
   const m = await boot(await diskIn(p.dir, name), { memory: 1536 });
   await m.ask("until systemctl is-active --quiet ssh; do sleep 0.5; done");
-  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
+  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "ConnectTimeout=60", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
   edit("conf/devices.ts", devicesConf([`dev: { host: "dlog@127.0.0.1", port: ${m.machine.sshPort}, image: ${JSON.stringify(name)}, ssh: ${JSON.stringify(ssh)} },`]));
   return m;
 }

@@ -13,7 +13,7 @@ import { devicesConf, loopback } from "../real/loopback.ts";
 import { bench, cable, startPush, type Bench } from "../real/pushing.ts";
 import { randomFrom } from "../real/random.ts";
 
-const lacking = ["rsync", "ssh", "getfattr", "setfacl"].filter((name) => spawnSync("which", [name]).status !== 0);
+const lacking = ["rsync", "ssh", "getfattr"].filter((name) => spawnSync("which", [name]).status !== 0);
 const runs = skipUnless(isRoot && lacking.length === 0, `pushes to devices on loopback: ${isRoot ? `not installed: ${lacking.join(", ")}` : "needs root"}`);
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
 
@@ -112,20 +112,51 @@ test("a full disk, a read-only one, no rsync, two pushes at once: said before an
     expect(r.stderr).toBe("");
   };
   b.put("base/app/blob", randomBytes(400_000_000));
-  expect(await told()).toMatchInlineSnapshot();
+  expect(await told()).toMatchInlineSnapshot(`
+    "error: \`dev\` has SIZE free, and this push needs SIZE; nothing was changed
+
+    hint: make room on it, or a larger \`disk.root\` in the conf
+    "
+  `);
   b.put("base/app/blob", "small");
 
   inside(`mount -o remount,ro ${join(b.device.dir, "root")}`);
-  expect(await told()).toMatchInlineSnapshot();
+  expect(await told()).toMatchInlineSnapshot(`
+    "error: / of \`dev\` is mounted read-only
+
+    hint: debcast ssh dev -- sudo dmesg   # says why, when it was writable before
+          debcast ssh dev -- sudo mount -o remount,rw /
+    "
+  `);
   inside(`mount -o remount,rw ${join(b.device.dir, "root")}`);
 
   renameSync(join(b.device.root, "usr/bin/rsync"), join(b.device.root, "usr/bin/rsync.away"));
-  expect(await told()).toMatchInlineSnapshot();
+  expect(await told()).toMatchInlineSnapshot(`
+    "error: \`dev\` has no rsync
+
+    hint: scriptlets: ["push", …],   # and a disk made of that; or once on the device: apt-get install rsync
+    "
+  `);
   renameSync(join(b.device.root, "usr/bin/rsync.away"), join(b.device.root, "usr/bin/rsync"));
 
-  const holder = spawnSync("nsenter", [`--target=${/\/proc\/(\d+)/.exec(b.device.root)![1]}`, "--mount", "--root", "sh", "-c", "echo '1 joe@desk' > /run/debcast-push.lock; flock /run/debcast-push.lock sleep 20 > /dev/null 2>&1 &"]);
-  expect(holder.status).toBe(0);
-  expect(await told()).toMatchInlineSnapshot();
+  // One that sends, and is stopped meanwhile.
+  b.put("base/app/blob", randomBytes(1_000_000));
+  const first = startPush(b.dir);
+  let senders: number[] = [];
+  while ((senders = first.below(/^rsync /)).length === 0) await sleep(1);
+  for (const pid of senders) process.kill(pid, "SIGSTOP");
+  const second = await b.push();
+  for (const pid of senders) process.kill(pid, "SIGCONT");
+  expect([second.status, second.stderr.slice(second.stderr.indexOf("error: ")).replace(/by \S+@\S+;/, "by WHO;")]).toMatchInlineSnapshot(`
+    [
+      3,
+      "error: another push to \`dev\` is under way, by WHO; nothing was changed
+
+    hint: wait until it is done
+    ",
+    ]
+  `);
+  expect(await first.ended).toMatchObject({ status: 0 });
 });
 
 test("a disk that fills up meanwhile: said, half pushed, and whole when there is room", runs, async () => {

@@ -16,7 +16,10 @@ export function facts(root: string, except: readonly string[] = []): Map<string,
     found.set(path, fact.startsWith("l") ? fact.replace(/^l \d+/, "l") : fact);
     if (inode.endsWith(" f") && !inode.includes(" 1 ")) names.set(inode, [...(names.get(inode) ?? []), path]);
   }
-  for (const same of names.values()) for (const path of same) found.set(path, `${found.get(path)} names ${same.sort().join("|")}`);
+  for (const paths of names.values()) {
+    const same = paths.sort().join("|");
+    for (const path of paths) found.set(path, `${found.get(path)} names ${same}`);
+  }
   for (const line of said(root, `find . -xdev ${prune} -type f -print0 | xargs -0 sha256sum -z`).split("\0")) {
     const path = line.slice(68);
     if (path !== "") found.set(path, `${found.get(path)} ${line.slice(0, 64)}`);

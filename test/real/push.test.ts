@@ -31,12 +31,12 @@ beforeAll(async () => {
   const key = JSON.stringify(readFileSync(join(parent, "key.pub"), "utf8").trim());
   const conf = `import { defineImage } from "debcast";
 import base from "./base.ts";
-export default defineImage({ ...base, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: base.users.map((u) => ({ ...u, sshKeys: [${key}] })) });
+export default defineImage({ ...base, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: (base.users ?? []).map((u) => ({ ...u, sshKeys: [${key}] })) });
 `;
   p = await machineProject({ bench: conf }, { parent, files: { "base/demo.ts": demo(), "base/demo/demo.conf": "level = 1\n" } });
   m = await boot(await diskIn(p.dir, "bench"), { memory: 1024 });
   await m.ask("until systemctl is-active --quiet ssh demo; do sleep 0.5; done");
-  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
+  const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "ConnectTimeout=60", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
   writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([`bench: { host: "dlog@127.0.0.1", port: ${m.machine.sshPort}, image: "bench", ssh: ${JSON.stringify(ssh)} },`]));
 });
 afterAll(async () => {
@@ -96,7 +96,7 @@ test.skipIf(reason)("a package more: it is there for dpkg, too; a user more: bes
 });
 
 test.skipIf(reason)("a unit that does not run with what it was given is told, with what it said; and the next push mends it", async () => {
-  edit("base/demo.ts", demo().replace("exec sleep infinity", "echo cannot >&2; exit 3"));
+  edit("base/demo.ts", demo().replace("ExecStart=", "ExecStartPre=/bin/sh -c 'echo cannot >&2; exit 3'\\\\nExecStart="));
   const r = JSON.parse((await debcastOk(["push", "bench", "-C", p.dir, "--json"]).catch((e: Error) => ({ stdout: e.message.slice(e.message.indexOf("{")) }))).stdout) as Pushed;
   expect(r.failed.map((f) => f.unit)).toEqual(["demo.service"]);
   expect(r.failed[0]!.says).toContain("cannot");
