@@ -22,7 +22,7 @@ const volatile = [
 /** `own`: paths that are the device's, and its mounts, as bytes. `made`: which step made which path of the image. */
 export async function pull(connection: Connection, image: Kept, o: { own: readonly string[]; made: readonly Made[] }): Promise<Comparison> {
   const leave = [...volatile, ...o.own].filter((p) => p !== "/");
-  const whose = guard(o.own);
+  const whose = guard(o.own.map(readable));
   const counts = (path: string) => !leave.some((p) => isBelow(path, p)) && ["image", "account"].includes(whose(path));
   const device = await itemsOf(connection, leave);
   const want = new Map([...image.items].filter(([path]) => counts(path)));

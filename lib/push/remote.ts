@@ -167,7 +167,7 @@ export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half
 }
 
 /** `KEY=VALUE` each. */
-function fieldsOf(lines: readonly string[]): Record<string, string> {
+export function fieldsOf(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }
 

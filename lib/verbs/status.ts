@@ -40,7 +40,8 @@ async function asked(c: Context): Promise<Device[]> {
 
 function statusText(d: Device, s: Status): string {
   const rows = [
-    ["runs", s.mark.image === undefined ? "an image that no push has brought" : `${s.mark.conf}, image ${s.mark.image.slice(0, 12)}${s.mark.by ? `, pushed ${s.mark.when} by ${s.mark.by}` : ""}`],
+    ["runs", s.mark.image === undefined ? "an image that no push has brought" : imageText(s.mark)],
+    ...(s.staged.image === undefined ? [] : [["waits", `${imageText(s.staged)}: it is put on its disk at the next start`]]),
     ...(s.half === undefined ? [] : [["half", `half pushed: a push${s.half.length > 0 ? ` of ${s.half.at(-1)!.slice(0, 12)}` : ""} did not end; \`debcast push ${d.name}\` completes it`]]),
     ["is", `${s.state || "up"} for ${duration(s.uptime)}, ${s.hostname}, Linux ${s.kernel}`],
     ...(s.failed.length > 0 ? [["failed", s.failed.join(", ")]] : []),
@@ -48,6 +49,10 @@ function statusText(d: Device, s: Status): string {
   ];
   const address = addressText(d);
   return [`${d.name}${d.name === address ? "" : ` (${address})`}`, ...rows.map(([key, text]) => `  ${key!.padEnd(8)}${text}`)].join("\n");
+}
+
+function imageText(mark: Readonly<Record<string, string>>): string {
+  return `${mark.conf}, image ${mark.image!.slice(0, 12)}${mark.by ? `, pushed ${mark.when} by ${mark.by}` : ""}`;
 }
 
 /** `3 min`, `2 h 5 min`, `4 days 3 h`. */
