@@ -69,7 +69,10 @@ export async function loopback(image: string, o: { size?: string; overlay?: bool
     rmSync(dir, { recursive: true, force: true });
   };
   while (!(await listens(port))) {
-    if (over) throw new Error(`the device does not start: ${said}`);
+    if (over) {
+      await kill();
+      throw new Error(`the device does not start: ${said}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const inside = execFileSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" }).trim();
