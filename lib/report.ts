@@ -50,13 +50,13 @@ export function createReport(o: ReportOptions): Report {
   };
   const liveLines = (lines: readonly string[]) => {
     clearLine();
-    say(lines.map((text) => text.slice(0, (o.stderr.columns ?? 80) - 1)).join("\n"));
+    say(lines.map((text) => text.slice(0, (o.stderr.columns || 80) - 1)).join("\n"));
     shown = lines.length;
   };
   const liveLine = (text: string) => liveLines([text]);
   const liveDevices = () => {
     if (!live || devices.size === 0) return;
-    const room = Math.max(1, (o.stderr.rows ?? 24) - 2);
+    const room = Math.max(1, (o.stderr.rows || 24) - 2);
     const rows = [...devices].map(([name, text]) => `${name.padEnd(10)} ${text}`);
     liveLines(rows.length <= room ? rows : [...rows.slice(0, room - 1), `… and ${rows.length - room + 1} more`]);
   };
