@@ -7,6 +7,7 @@ import { engineRoot } from "../../lib/engine.ts";
 import { debcast, debcastOk, type project } from "../real/debcast.ts";
 import { devicesConf } from "../real/loopback.ts";
 import { boot, diskIn, machineProject, noMachines, type Booted } from "../real/machines.ts";
+import { sshAnswers } from "../real/pushing.ts";
 
 const reason = noMachines();
 if (reason) process.stderr.write(`skipped: pushing to machines: ${reason}\n`);
@@ -43,7 +44,7 @@ const edit = (path: string, text: string) => writeFileSync(join(p.dir, path), te
 async function device(name: string): Promise<Booted> {
   edit("base/demo.ts", demo());
   const m = await boot(await diskIn(p.dir, name), { memory: 1536 });
-  await m.ask("until systemctl is-active --quiet ssh; do sleep 0.5; done");
+  await sshAnswers(m.machine.sshPort);
   const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "ConnectTimeout=60", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
   edit("conf/devices.ts", devicesConf([`dev: { host: "dlog@127.0.0.1", port: ${m.machine.sshPort}, image: ${JSON.stringify(name)}, ssh: ${JSON.stringify(ssh)} },`]));
   return m;

@@ -42,6 +42,19 @@ export async function bench(files: Readonly<Record<string, string>>, o: { size?:
   };
 }
 
+/** Waits until the sshd behind a port of loopback says who it is; QEMU takes connections long before. */
+export async function sshAnswers(port: number): Promise<void> {
+  for (;;) {
+    const says = await new Promise<string>((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      const over = (text: string) => (socket.destroy(), resolve(text));
+      socket.setTimeout(20_000, () => over("")).once("data", (piece) => over(piece.toString())).once("error", () => over("")).once("close", () => over(""));
+    });
+    if (says.startsWith("SSH-")) return;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
 // ── Harm ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Started {
