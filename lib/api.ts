@@ -239,3 +239,21 @@ export interface Disk {
 }
 
 export declare function defineImage(image: Image): Image;
+
+// ── conf/devices.ts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A device that `debcast push` and its like are told of by name. */
+export interface Device {
+  /** As ssh takes it: `root@10.0.0.7`, or a `Host` of your ssh config. Another user than root becomes root with sudo. */
+  host: string;
+  /** Default: what your ssh config says, or 22. */
+  port?: number;
+  /** The conf that it runs. Default: the one of `-c`. */
+  image?: string;
+  /** Paths that belong to the device, and that a push leaves alone. */
+  protect?: readonly Path[];
+  /** Further options of ssh, as in ssh_config(5): `ProxyJump=gate`. */
+  ssh?: readonly `${string}=${string}`[];
+}
+
+export declare function defineDevices(devices: { readonly [name: string]: Device }): typeof devices;

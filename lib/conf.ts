@@ -14,9 +14,7 @@ import type { Project } from "./project.ts";
 /** The image definition of that name in conf/, or at that path. Throws all that is wrong with it. */
 export async function loadConf(project: Project, nameOrPath: string): Promise<Conf> {
   const file = findConf(project, nameOrPath);
-  const bundles = openBundles({ root: project.dir, baseDirs: project.baseDirs, downloads: project.downloads });
-  const bundle = (await bundles.get([file])).get(file)!;
-  const exports = evaluateConf(project, file, bundle);
+  const { bundle, exports } = await loadFromConf(project, file, confModule());
   const image = exports.default;
   if (typeof image !== "object" || image === null) {
     throw new UserError("conf.no-default", "the conf exports no image definition", { where: { file }, hint: "export default defineImage({ suite: \"trixie\", … });" });
@@ -31,11 +29,21 @@ function shipped(name: string): string | undefined {
   return name === "stick" ? join(engineRoot, "conf", `${name}.ts`) : undefined;
 }
 
+/** What a file of conf/ exports; `debcast` is what it may import. */
+export async function loadFromConf(project: Project, file: string, debcast: object): Promise<{ bundle: Bundle; exports: Record<string, unknown> }> {
+  const bundles = openBundles({ root: project.dir, baseDirs: project.baseDirs, downloads: project.downloads });
+  const bundle = (await bundles.get([file])).get(file)!;
+  return { bundle, exports: evaluateIn(project, { file, bundle, debcast }) };
+}
+
 /** Names of the confs in a project. */
 export function confNames(project: Project): string[] {
   if (!existsSync(project.confDir)) return [];
-  return readdirSync(project.confDir).filter((f) => f.endsWith(".ts") && !f.endsWith(".d.ts")).map((f) => basename(f, ".ts")).sort();
+  return readdirSync(project.confDir).filter((f) => f.endsWith(".ts") && !f.endsWith(".d.ts") && f !== devicesFile).map((f) => basename(f, ".ts")).sort();
 }
+
+/** In conf/, but no image definition. */
+export const devicesFile = "devices.ts";
 
 function findConf(project: Project, nameOrPath: string): string {
   if (/\/|\.ts$/.test(nameOrPath)) {
@@ -52,11 +60,11 @@ function findConf(project: Project, nameOrPath: string): string {
   });
 }
 
-function evaluateConf(project: Project, file: string, bundle: Bundle): Record<string, unknown> {
+function evaluateIn(project: Project, { file, bundle, debcast }: { file: string; bundle: Bundle; debcast: object }): Record<string, unknown> {
   const id = `debcast:conf/${basename(file, ".ts").replace(/[^\w.-]/g, "_")}`;
   const whereOf = tracer({ id, root: project.dir, map: bundle.map, file });
   try {
-    return evaluate({ code: bundle.code, id, context: newContext(), debcast: confModule() });
+    return evaluate({ code: bundle.code, id, context: newContext(), debcast });
   } catch (e) {
     throw asMistake(e, whereOf);
   }

@@ -2,7 +2,7 @@
 
 export type StageName =
   | "set-up" | "load" | "lock" | "check" | "types" | "fetch" | "unpack" | "tools"
-  | "packages" | "run" | "settle" | "finish" | "image" | "tar" | "disk" | "stick" | "clean";
+  | "packages" | "run" | "settle" | "finish" | "image" | "tar" | "disk" | "stick" | "connect" | "compare" | "send" | "after" | "reboot" | "clean";
 
 export type Event =
   /** A stage begins; its end carries a short text of what was done (`213 .debs, 190 MB`). */
@@ -12,6 +12,8 @@ export type Event =
   | { type: "progress"; stage: StageName; done: number; total: number; unit: "bytes" | "packages"; label?: string }
   /** A span inside a stage, for --trace only. Times in ms of performance.now(). */
   | { type: "span"; name: string; lane: string; start: number; end: number }
+  /** Where the work on one of several devices is; `working` may be told again and again. */
+  | { type: "device"; name: string; state: "working" | "done" | "failed"; text: string }
   | { type: "note"; text: string }
   | { type: "warning"; text: string; hint?: string };
 

@@ -20,7 +20,7 @@ export function formatTime(ms: number): string {
 
 /** The commands in a hint, so that they work where this one did: on the same conf and project. */
 export function addressed(text: string, o: { conf?: string | undefined; directory?: string | undefined }): string {
-  return text.replace(/\bdebcast (image|check|plan|lock|update|fetch|deps|why|tar|disk|stick|vm|ssh|boot-test|shell|try|log|diff|size|gc|clean)\b([^`\n]*)/g, (_, verb: string, tail: string) => {
+  return text.replace(/\bdebcast (image|check|plan|lock|update|fetch|deps|why|tar|disk|stick|vm|push|status|pull|ssh|logs|boot-test|shell|try|log|diff|size|gc|clean)\b([^`\n]*)/g, (_, verb: string, tail: string) => {
     const dir = o.directory === undefined || / -C /.test(tail) ? "" : ` -C ${o.directory}`;
     const conf = o.conf === undefined || ["clean", "diff", "gc"].includes(verb) || / -c /.test(tail) ? "" : ` -c ${o.conf}`;
     return `debcast ${verb}${dir}${conf}${tail}`;

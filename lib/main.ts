@@ -1,5 +1,6 @@
 // The command line: finds the verb, gives it what it asks for, prints what it returns, and ends with its status.
 import { parseArgs } from "node:util";
+import { inner } from "./child.ts";
 import { engineVersion } from "./engine.ts";
 import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
 import { addressed } from "./format.ts";
@@ -21,7 +22,11 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   disk: () => import("./verbs/disk.ts"),
   stick: () => import("./verbs/stick.ts"),
   vm: () => import("./verbs/vm.ts"),
+  push: () => import("./verbs/push.ts"),
+  status: () => import("./verbs/status.ts"),
+  pull: () => import("./verbs/pull.ts"),
   ssh: () => import("./verbs/ssh.ts"),
+  logs: () => import("./verbs/logs.ts"),
   "boot-test": () => import("./verbs/boottest.ts"),
   shell: () => import("./verbs/shell.ts"),
   try: () => import("./verbs/try.ts"),
@@ -59,7 +64,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const { values, args } = parse(verb, own);
     report = reportFor(values);
     const c = context(values, args, rest, report);
-    const outcome = (await early(verb, c)) ?? (await entered(verb, c, () => verb.run(c)));
+    const outcome = (await early(verb, c)) ?? (await entered(verb, c, () => (verb.namespaces ? verb.run(c) : interruptible(() => verb.run(c)))));
     report.close();
     printOutcome(report, outcome, values);
     process.exitCode = outcome.code ?? exitStatus.done;
@@ -73,10 +78,15 @@ async function main(argv: readonly string[]): Promise<void> {
 /** What needs no build needs no namespaces either, nor anything else of the host. */
 async function early(verb: Verb, c: Context): Promise<Outcome | undefined> {
   if (!verb.early || (await import("./namespace.ts")).insideNamespaces()) return undefined;
+  return interruptible(() => verb.early!(c));
+}
+
+/** Ends with our own status, and undoes what is undone at the end. */
+async function interruptible<T>(work: () => Promise<T>): Promise<T> {
   const interrupted = () => process.exit(exitStatus.interrupted);
   process.once("SIGINT", interrupted);
   try {
-    return await verb.early(c);
+    return await work();
   } finally {
     process.off("SIGINT", interrupted);
   }
@@ -174,6 +184,7 @@ function context(values: Values, args: readonly string[], rest: readonly string[
 }
 
 function printOutcome(report: Report, o: Outcome, values: Values): void {
+  if (process.env[inner] !== undefined) return;
   if (values.json) return report.data(JSON.stringify(o.data, null, 2));
   if (o.text) report.data(o.text);
   if (o.next?.length && !values.quiet) report.emit({ type: "note", text: addressed(`\nnext: ${o.next.join("\n      ")}`, values) });

@@ -22,6 +22,12 @@ export function ownerMap(): string {
   return insideNamespaces() ? marked()[0]! : ownerMapOutside();
 }
 
+/** A command to which the owners of a tree are what they are in the image, from outside of the namespaces; it ends with this process. */
+export function asOwner(argv: readonly string[]): string[] {
+  const enter = insideNamespaces() || process.getuid!() === 0 ? [] : ["unshare", "--user", "--map-root-user", "--map-auto"];
+  return [...enter, "setpriv", "--pdeathsig", "KILL", ...argv];
+}
+
 /**
  * Runs this very command again inside of the namespaces and ends with its status; inside, does nothing. The inner process
  * dies with the outer one, and the outer one passes on what it is told.

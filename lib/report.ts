@@ -7,7 +7,7 @@ import { formatBytes, formatTime, formatWhere } from "./format.ts";
 
 export interface ReportOptions {
   readonly stdout: NodeJS.WritableStream;
-  readonly stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+  readonly stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number };
   readonly env: NodeJS.ProcessEnv;
   readonly quiet: boolean;
   readonly verbose: boolean;
@@ -36,20 +36,39 @@ export function createReport(o: ReportOptions): Report {
   const starts = new Map<StageName, number>();
   const spans: TraceSpan[] = [];
   let mask = o.mask ?? ((t: string) => t);
-  let shown = false;
+  const devices = new Map<string, string>();
+  let shown = 0;
   const say = (text: string) => o.stderr.write(mask(text));
   const clearLine = () => {
-    if (shown) o.stderr.write("\r\x1b[2K");
-    shown = false;
+    if (shown > 0) o.stderr.write(`\r${shown > 1 ? `\x1b[${shown - 1}A` : ""}\x1b[J`);
+    shown = 0;
   };
   const line = (text: string) => {
     clearLine();
     say(`${text}\n`);
+    liveDevices();
   };
-  const liveLine = (text: string) => {
+  const liveLines = (lines: readonly string[]) => {
     clearLine();
-    say(text.slice(0, (o.stderr.columns ?? 80) - 1));
-    shown = true;
+    say(lines.map((text) => text.slice(0, (o.stderr.columns || 80) - 1)).join("\n"));
+    shown = lines.length;
+  };
+  const liveLine = (text: string) => liveLines([text]);
+  const liveDevices = () => {
+    if (!live || devices.size === 0) return;
+    const room = Math.max(1, (o.stderr.rows || 24) - 2);
+    const rows = [...devices].map(([name, text]) => `${name.padEnd(10)} ${text}`);
+    liveLines(rows.length <= room ? rows : [...rows.slice(0, room - 1), `… and ${rows.length - room + 1} more`]);
+  };
+
+  const deviceEvent = (e: Extract<Event, { type: "device" }>) => {
+    if (e.state === "working") {
+      devices.set(e.name, e.text);
+      return liveDevices();
+    }
+    devices.delete(e.name);
+    if (o.quiet || o.json) return;
+    line(`${paint.bold(e.name.padEnd(10))} ${e.state === "failed" ? `${paint.red("failed:")} ` : ""}${e.text}`);
   };
 
   const stageEnd = (e: Extract<Event, { type: "stage-end" }>) => {
@@ -75,6 +94,8 @@ export function createReport(o: ReportOptions): Report {
       case "span":
         spans.push(e);
         return;
+      case "device":
+        return deviceEvent(e);
       case "note":
         if (!o.quiet && !o.json) line(e.text);
         return;

@@ -58,25 +58,28 @@ export async function run(argv: readonly string[], o: RunOptions = {}): Promise<
   });
 }
 
-/** What a program says, of which nothing else is wanted; without the 50 ms that `run` takes to load what it runs with. */
-export function collect(argv: readonly string[], cwd = "."): Promise<{ code: number; stdout: string; stderr: string }> {
+/**
+ * What a program says, of which nothing else is wanted; without the 50 ms that `run` takes to load what it runs with. `latin1`: a
+ * character for each byte, where names need not be text.
+ */
+export function collect(argv: readonly string[], cwd = ".", encoding: "utf8" | "latin1" = "utf8"): Promise<{ code: number; stdout: string; stderr: string }> {
   const [file, ...args] = argv;
   return new Promise((resolve) => {
-    execFile(file!, args, { cwd, encoding: "utf8", maxBuffer: 256 << 20 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
+    execFile(file!, args, { cwd, encoding, maxBuffer: 256 << 20 }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : -1, stdout, stderr }));
   });
 }
 
-/** Starts a program that is talked to while it runs; whoever starts it ends it. */
-export function start(argv: readonly string[]): ChildProcess {
+/** Starts a program that is listened to while it runs, and talked to with `stdin: "pipe"`; whoever starts it ends it. */
+export function start(argv: readonly string[], o: { stdin?: "ignore" | "pipe"; env?: Record<string, string> } = {}): ChildProcess {
   const [file, ...args] = argv;
-  return spawn(file!, args, { stdio: ["ignore", "pipe", "pipe"] });
+  return spawn(file!, args, { stdio: [o.stdin ?? "ignore", "pipe", "pipe"], ...(o.env && { env: { ...process.env, ...o.env } }) });
 }
 
 /** Gives a program the terminal until it ends, and returns its status. `stdout: 2`: what it says is said, but is no result of ours. */
-export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1): Promise<number> {
+export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const [file, ...args] = argv;
   return new Promise((resolve, reject) => {
-    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"] }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
+    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"], env }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
   });
 }
 

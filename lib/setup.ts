@@ -5,13 +5,16 @@ import type { Emit } from "./events.ts";
 import { UserError } from "./errors.ts";
 import { run } from "./run.ts";
 
+/** What wants more than every build does. */
+type Purpose = "vm" | "ssh" | "push";
+
 interface HostProgram {
   /** Any one of these will do. */
   readonly commands: readonly string[];
   /** The Debian package that brings it. */
   readonly package: string;
   readonly why: string;
-  readonly when?: "not root" | "vm";
+  readonly when?: "not root" | Purpose;
 }
 
 export const hostPrograms: readonly HostProgram[] = [
@@ -22,6 +25,8 @@ export const hostPrograms: readonly HostProgram[] = [
   { commands: ["newuidmap"], package: "uidmap", why: "maps a normal user's subordinate ids", when: "not root" },
   { commands: ["qemu-system-x86_64"], package: "qemu-system-x86", why: "virtual machines", when: "vm" },
   { commands: ["/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd"], package: "ovmf", why: "their UEFI firmware", when: "vm" },
+  { commands: ["ssh"], package: "openssh-client", why: "the way to a device", when: "ssh" },
+  { commands: ["rsync"], package: "rsync", why: "brings it what changed", when: "push" },
 ];
 
 export interface Host {
@@ -30,7 +35,7 @@ export interface Host {
   /** Where programs are looked for. */
   readonly path: string;
   /** Beyond what every build wants. */
-  readonly for?: "vm" | undefined;
+  readonly for?: Purpose | undefined;
 }
 
 /** Looks for the host programs; installs missing ones as root, else says which line would. */
@@ -54,7 +59,7 @@ function thisHost(): Host {
 export function missingPrograms(host: Pick<Host, "root" | "path" | "for">): HostProgram[] {
   const dirs = host.path.split(delimiter).filter((d) => d !== "");
   const has = (command: string) => (command.startsWith("/") ? existsSync(command) : dirs.some((d) => executable(join(d, command))));
-  const wanted = (p: HostProgram) => p.when === undefined || (p.when === "vm" ? host.for === "vm" : !host.root);
+  const wanted = (p: HostProgram) => p.when === undefined || (p.when === "not root" ? !host.root : host.for === p.when || (host.for === "push" && p.when === "ssh"));
   return hostPrograms.filter((p) => wanted(p) && !p.commands.some(has));
 }
 

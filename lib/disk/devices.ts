@@ -23,6 +23,8 @@ interface Key {
   files(value: string, all: DeviceValues, image: string): Put[];
 }
 
+const markFile = "/var/lib/debcast/mark";
+
 // Patterns are such that grep -E and bash read them, too: a restore stick checks the same values by them.
 const address = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
 
@@ -93,17 +95,16 @@ export function parseTable(file: string): DeviceValues[] {
   });
 }
 
-/** Puts them into every root of the disk. */
-export async function setValues(disk: string, values: DeviceValues, o: { layout: Layout; image: string; sandbox: Sandbox; work: string }): Promise<void> {
-  const puts = Object.entries(values).flatMap(([key, value]) => keys[key]!.files(value, values, o.image));
-  if (puts.length === 0) return;
+/** Puts them into every root of the disk, and the mark by which a push knows what is on it. */
+export async function setValues(disk: string, values: DeviceValues, o: { layout: Layout; image: string; sandbox: Sandbox; work: string; mark: string }): Promise<void> {
+  const puts = [text(markFile, o.mark), ...Object.entries(values).flatMap(([key, value]) => keys[key]!.files(value, values, o.image))];
   mkdirSync(o.work, { recursive: true });
   const commands = puts.flatMap((put, i) => {
     writeFileSync(join(o.work, String(i)), put.content);
     const name = basename(put.path);
     return [`cd ${dirname(put.path)}`, `rm ${name}`, `write /in/${i} ${name}`, `sif ${name} mode 0${(0o100000 | put.mode).toString(8)}`, `sif ${name} uid 0`, `sif ${name} gid 0`];
   });
-  writeFileSync(join(o.work, "commands"), `${commands.join("\n")}\n`);
+  writeFileSync(join(o.work, "commands"), `mkdir ${dirname(markFile)}\n${commands.join("\n")}\n`);
   try {
     for (const root of o.layout.partitions.filter((p) => p.holds === "root")) {
       const r = await inTools(o.sandbox, {

@@ -30,6 +30,11 @@ export function confModule(): object {
   return guarded({ defineImage: (image: unknown) => image, secret: makeSecret, lines, fail }, "`debcast`, as a conf sees it,");
 }
 
+/** What conf/devices.ts may import. */
+export function devicesModule(): object {
+  return guarded({ defineDevices: (devices: unknown) => devices, fail }, "`debcast`, as conf/devices.ts sees it,");
+}
+
 // ── Functions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function planning(r: ScriptletRecord, planner: Planner) {

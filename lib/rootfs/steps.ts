@@ -178,7 +178,7 @@ function fileSteps(m: Making) {
 function systemSteps(m: Making) {
   const { root, sandbox } = m.o;
   const change = (verb: "enable" | "disable" | "mask") =>
-    step(m, verb, async (where, ...units: string[]) => record(m, verb, where, await changeUnits(sandbox, root, { verb, units })));
+    step(m, verb, async (where, ...units: string[]) => record(m, verb, where, await changeUnits(sandbox, root, { verb, units }), verb === "enable" ? units : undefined));
   return {
     enable: change("enable"),
     disable: change("disable"),
@@ -186,7 +186,7 @@ function systemSteps(m: Making) {
     unit: step(m, "unit", async (where, name: string, what: unknown, o: { enable?: boolean } = {}) => {
       files.writeFile(root, unitAt(name), contentOf(m, what));
       record(m, "unit", where, [unitAt(name)], [name]);
-      if (o.enable) record(m, "unit", where, await changeUnits(sandbox, root, { verb: "enable", units: [name] }));
+      if (o.enable) record(m, "enable", where, await changeUnits(sandbox, root, { verb: "enable", units: [name] }), [name]);
     }),
     user: step(m, "user", (_, name: string, o: Record<string, unknown> = {}) => {
       const { password, ...rest } = o;

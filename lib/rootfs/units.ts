@@ -1,6 +1,6 @@
 // systemd units of the image, switched by the image's own systemctl.
 import { lstatSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import { resolveIn } from "./paths.ts";
@@ -12,13 +12,14 @@ export function unitAt(name: string): string {
   return `/etc/systemd/system/${name}`;
 }
 
-/** Enables, disables or masks units; returns the links that came or went. */
+/** Enables, disables or masks units; returns the links that came or went, and those by which a unit had been enabled before. */
 export async function changeUnits(sandbox: Sandbox, root: string, o: { verb: "enable" | "disable" | "mask"; units: readonly string[] }): Promise<string[]> {
   if (o.verb !== "mask") for (const unit of o.units) mustExist(root, unit);
   const before = linksIn(root);
   await inSandbox(sandbox, root, { argv: ["systemctl", "--quiet", o.verb, ...o.units], env: { SYSTEMD_OFFLINE: "1" }, what: `could not ${o.verb} ${o.units.join(", ")}` });
   const after = linksIn(root);
-  return [...new Set([...before, ...after])].filter((p) => before.has(p) !== after.has(p));
+  const was = (path: string) => o.verb === "enable" && o.units.includes(basename(path));
+  return [...new Set([...before, ...after])].filter((p) => before.has(p) !== after.has(p) || was(p));
 }
 
 function mustExist(root: string, unit: string): void {

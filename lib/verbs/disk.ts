@@ -11,6 +11,7 @@ import { span, stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { prepare } from "../prepare.ts";
 import { imageName } from "../project.ts";
+import { diskMark, readImage } from "../push/image.ts";
 import { openSandbox } from "../tools.ts";
 import { confirm } from "./ask.ts";
 import { imageOf } from "./built.ts";
@@ -39,7 +40,7 @@ export const verb: Verb = {
     const { boot, layout, seed } = diskOfImage(p, image);
     const sandbox = await openSandbox(c, p.lock, async () => p);
     const work = join(c.project.outDir, `.${p.conf.name}.disk`);
-    const o = { layout, image, sandbox, work: `${work}.values` };
+    const o = { layout, image, sandbox, work: `${work}.values`, mark: diskMark(await readImage(c.project, p.conf.name)) };
     const whole = { image, layout, boot, sandbox, work, seed };
     if (rows) return table(c, { rows, whole, o });
     const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { again } from "../again.ts";
+import { runVerb } from "../child.ts";
 import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
 import { bootLoader, type BootFile } from "../disk/boot.ts";
 import { parseSet, templatesOf } from "../disk/devices.ts";
@@ -70,11 +70,12 @@ function settingsOf(c: Context): Settings {
 /** Both images and the tarball, as far as they are not there or not what the confs say. */
 async function buildAll(c: Context): Promise<void> {
   const name = imageName(c.conf);
-  const o = { ...c, quiet: c.json || c.options.quiet === true };
-  await again("image", o);
+  const words = [...(c.json || c.options.quiet === true ? ["--quiet"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
+  const o = { ...c, words, error: ["stick.build", "there is nothing to put onto a stick"] as const };
+  await runVerb("image", o);
   const [state, tarball] = [imageFiles(c.project, name).state, tarballOf(c)];
-  if (!existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs) await again("tar", o);
-  await again("image", { ...o, conf: stickConf });
+  if (!existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs) await runVerb("tar", o);
+  await runVerb("image", { ...o, conf: stickConf });
 }
 
 function onlyRead(conf: Conf): void {

@@ -1,7 +1,7 @@
 // The disk that a machine starts from: one that is named, or the conf's own, built first as far as it has to be.
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { again } from "../again.ts";
+import { runVerb } from "../child.ts";
 import { UserError } from "../errors.ts";
 import { imageFiles } from "../output/image.ts";
 import { imageName, type Project } from "../project.ts";
@@ -21,9 +21,9 @@ export async function diskOf(o: DiskWanted): Promise<string> {
     return resolve(o.file);
   }
   const disk = join(o.project.outDir, `${imageName(o.conf)}.img`);
-  // Each in a process of its own: they enter namespaces, which the machine has no use for.
-  await again("image", o);
+  const child = { ...o, words: o.quiet ? ["--quiet"] : [], error: ["vm.build", "there is nothing to start"] as const };
+  await runVerb("image", child);
   const state = imageFiles(o.project, imageName(o.conf)).state;
-  if (!existsSync(disk) || !existsSync(state) || statSync(state).mtimeMs > statSync(disk).mtimeMs) await again("disk", o);
+  if (!existsSync(disk) || !existsSync(state) || statSync(state).mtimeMs > statSync(disk).mtimeMs) await runVerb("disk", child);
   return disk;
 }

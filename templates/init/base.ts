@@ -9,7 +9,7 @@ export default defineImage({
   hostname: "hello",
 
   // Each is a file base/NAME.ts, here or among those that come with debcast. What they need comes with them.
-  scriptlets: ["host", "apt-sources", "kernel", "microcode", "network", "ssh", "sudo", "hello"],
+  scriptlets: ["host", "apt-sources", "kernel", "microcode", "disk", "network", "ssh", "push", "serial-console", "hello"],
 
   // What a scriptlet asks for with defineOptions().
   options: {
@@ -19,4 +19,8 @@ export default defineImage({
 
   // Without a password, only the keys open the account: put in the line of your ~/.ssh/id_ed25519.pub.
   users: [{ name: "me", groups: ["sudo"], sshKeys: [] }],
+
+  // An ordinary Debian on the whole disk; `overlay` and `tmpfs` keep what is written in RAM.
+  disk: { root: { mode: "rw" } },
+  cmdline: ["console=tty0", "console=ttyS0,115200"],
 });

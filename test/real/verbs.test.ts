@@ -203,7 +203,7 @@ test("a conf may be called as a verb is, and what follows -- is not ours", build
 test("every verb has its --help, and the overview names all", async () => {
   const overview = (await debcastOk(["--help"], at)).stdout;
   const verbs = [...overview.matchAll(/^  ([a-z][a-z-]*) .*$/gm)].map((m) => m[1]!);
-  expect(verbs).toEqual(["init", "image", "check", "plan", "lock", "update", "fetch", "deps", "why", "tar", "disk", "stick", "vm", "ssh", "boot-test", "shell", "try", "log", "diff", "size", "gc", "clean"]);
+  expect(verbs).toEqual(["init", "image", "check", "plan", "lock", "update", "fetch", "deps", "why", "tar", "disk", "stick", "vm", "push", "status", "pull", "ssh", "logs", "boot-test", "shell", "try", "log", "diff", "size", "gc", "clean"]);
   for (const verb of verbs) {
     const help = (await debcastOk([verb, "--help"], at)).stdout;
     expect(help.split("\n")[0]).toMatch(new RegExp(`^debcast ${verb}\\b`));

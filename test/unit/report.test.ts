@@ -51,7 +51,7 @@ test("a terminal gets a live line, which is gone when the stage ends", () => {
   const shown = stderr();
   expect(shown).toContain("fetch      ██████·················· 50.0 MB of 200 MB");
   report.emit({ type: "stage-end", stage: "fetch", text: "done" });
-  expect(stderr()).toMatch(/^\r\x1b\[2K/);
+  expect(stderr()).toMatch(/^\r\x1b\[J/);
 });
 
 test("secrets are masked on every way out", () => {
@@ -65,3 +65,31 @@ test("figures", () => {
   expect([0, 999, 1000, 1234567, 807e6].map(formatBytes)).toEqual(["0 B", "999 B", "1.0 kB", "1.2 MB", "807 MB"]);
   expect([35.2, 4231, 125_000].map(formatTime)).toEqual(["35 ms", "4.2 s", "2 min 5 s"]);
 });
+
+test("devices have a line each: where there is no terminal, of how they ended", () => {
+  const tell = (r: ReturnType<typeof capture>) => {
+    r.report.emit({ type: "device", name: "gw1", state: "working", text: "connect …" });
+    r.report.emit({ type: "device", name: "gw2", state: "working", text: "send …" });
+    r.report.emit({ type: "device", name: "gw1", state: "done", text: "3 paths" });
+    r.report.emit({ type: "device", name: "gw2", state: "failed", text: "`gw2` does not answer" });
+    r.report.close();
+    return r.stderr();
+  };
+  expect(tell(capture())).toBe("gw1        3 paths\ngw2        failed: `gw2` does not answer\n");
+  expect(screen(tell(capture({ tty: true, env: { NO_COLOR: "1" } })))).toBe("gw1        3 paths\ngw2        failed: `gw2` does not answer\n");
+  expect(tell(capture({ quiet: true }))).toBe("");
+});
+
+/** What stands on a terminal after it was sent that. */
+function screen(sent: string): string {
+  const lines = [""];
+  let at = 0;
+  for (const [, up, rest] of sent.matchAll(/\x1b\[(\d+)A|([^\x1b]|\x1b\[J)/g)) {
+    if (up !== undefined) at -= Number(up);
+    else if (rest === "\r") lines[at] = `\r${lines[at]!.replace("\r", "")}`;
+    else if (rest === "\x1b[J") lines.splice(at, Infinity, "");
+    else if (rest === "\n") lines[++at] ??= "";
+    else lines[at] = `${lines[at]!.startsWith("\r") ? "" : lines[at]}${rest}`;
+  }
+  return lines.join("\n");
+}

@@ -13,7 +13,7 @@ const storeys: readonly (readonly RegExp[])[] = [
   [/^lib\/main\.ts$/],
   [/^lib\/verbs\//],
   [/^lib\/(build|caches|gather|prepare|report|setup|tools)\.ts$/, /^lib\/build\//],
-  [/^lib\/(again|buildlog|changes|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//, /^lib\/disk\//, /^lib\/vm\//],
+  [/^lib\/(buildlog|changes|child|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//, /^lib\/disk\//, /^lib\/vm\//, /^lib\/push\//],
   [/^lib\/(archive|mirrors|lock|secrets)\.ts$/, /^lib\/(archive|lock|store)\//],
   [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|namespace|sandbox)\//],
   [/^lib\/(run|project|format)\.ts$/, /^lib\/run\//],
@@ -53,13 +53,13 @@ test("only the report prints", () => {
   expect(printing.filter((f) => !["lib/report.ts", "lib/main.ts"].includes(f))).toEqual([]);
 });
 
-/** Placeholders, and locks that the first build writes, apart. */
+/** Placeholders, locks that the first build writes, and names that a project gives to its devices apart. */
 test("every path named in the docs exists", () => {
   const docs = tracked.filter((f) => f.endsWith(".md"));
   const missing = docs.flatMap((doc) => {
     const text = readFileSync(join(engineRoot, doc), "utf8");
     const named = [...text.matchAll(/`((?:lib|base|conf|test|docs|bin|\.ci)\/[\w./-]*\w)`|\]\((?!https?:|#)([^)#]+)[^)]*\)/g)];
-    return named.map((m) => m[1] ?? join(dirname(doc), m[2]!)).filter((p) => !/NAME|SUITE|^conf\/\w+\.lock$/.test(p) && !existsSync(join(engineRoot, p))).map((p) => `${doc}: ${p}`);
+    return named.map((m) => m[1] ?? join(dirname(doc), m[2]!)).filter((p) => !/NAME|SUITE|^conf\/(\w+\.lock|devices\.ts)$/.test(p) && !existsSync(join(engineRoot, p))).map((p) => `${doc}: ${p}`);
   });
   expect(missing).toEqual([]);
 });

@@ -1,0 +1,43 @@
+// Files of accounts on the device: read, merged with those of the image, and written by a line for the script there.
+import { UserError, exitStatus } from "../errors.ts";
+import { mergeAccounts } from "./accounts.ts";
+import { accountFiles, asBytes, type Items } from "./inventory.ts";
+import { printfFormat, temporary, type Remote } from "./remote.ts";
+
+export interface AccountFile {
+  readonly file: string;
+  /** Bytes. */
+  readonly text: string;
+}
+
+/** Those that are to become something else on the device. */
+export async function readAccounts(remote: Remote, o: { image: Readonly<Record<string, string>>; was: Readonly<Record<string, string>> | undefined }): Promise<AccountFile[]> {
+  // One process for all of them: `FILE:LINE`.
+  const { lines } = await remote.ask(`grep -a '' ${accountFiles.join(" ")} /dev/null 2> /dev/null || true`);
+  const device = new Map<string, string>();
+  for (const line of lines) {
+    const file = line.slice(0, line.indexOf(":"));
+    device.set(file, `${device.get(file) ?? ""}${asBytes(line.slice(file.length + 1))}\n`);
+  }
+  if (lines.some((l) => l.includes("\ufffd"))) throw new UserError("push.accounts", "a file of accounts on the device is no UTF-8, and cannot be merged with that of the image", { exit: exitStatus.device });
+  return accountFiles.flatMap((file) => {
+    const image = o.image[file];
+    if (image === undefined) return [];
+    const [now, was] = [device.get(file) ?? "", o.was?.[file]];
+    const text = mergeAccounts(file, { was, image, device: now });
+    return text === now ? [] : [{ file, text }];
+  });
+}
+
+/** Each is whole when it takes its place; hashes of passwords are nobody's to read meanwhile. */
+export function accountsLine(files: readonly AccountFile[], want: Items): string {
+  const at = (f: AccountFile) => `${temporary}/${f.file.slice("/etc/".length)}`;
+  const owners = new Map<string, string[]>();
+  const steps = files.map((f) => {
+    const { mode, uid, gid } = want.get(f.file)!;
+    if (uid !== 0 || gid !== 0) owners.set(`${uid}:${gid}`, [...(owners.get(`${uid}:${gid}`) ?? []), at(f)]);
+    return `umask ${(0o666 & ~mode).toString(8).padStart(3, "0")} && printf ${printfFormat(f.text)} > ${at(f)}`;
+  });
+  const chown = [...owners].map(([owner, paths]) => `chown ${owner} ${paths.join(" ")}`);
+  return `(${[...steps, ...chown, `mv -f -t /etc ${files.map(at).join(" ")}`].join(" && ")})`;
+}

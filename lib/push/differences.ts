@@ -1,0 +1,68 @@
+// In what a device differs from an image, and which of that is for a push to change.
+import { UserError, exitStatus } from "../errors.ts";
+import { formatCount } from "../format.ts";
+import { clashes } from "./accounts.ts";
+import { readAccounts, type AccountFile } from "./accountsline.ts";
+import { deltaOf, inTheWay, share, type Delta, type Shares } from "./delta.ts";
+import { deletable } from "./extras.ts";
+import type { PushImage } from "./image.ts";
+import { readable, type Items } from "./inventory.ts";
+import { kept, type Kept } from "./kept.ts";
+import { guard } from "./protect.ts";
+import { withPaths, type Remote } from "./remote.ts";
+import { discover, type RsyncOptions } from "./rsync.ts";
+
+/** The images that the paths of the device are of, if all of them are known here. */
+export function known(image: PushImage, mark: Readonly<Record<string, string>>, half: readonly string[] | undefined): Kept[] | undefined {
+  const ids = [mark.image ?? "", ...(half ?? [])];
+  // A line that was being written when the power went says nothing.
+  if (half?.length === 0) return undefined;
+  const found = [...new Set(ids)].map((id) => (id === image.inventory.id ? image.inventory : kept(image.downloads, id)));
+  return found.every((k) => k !== undefined) ? found : undefined;
+}
+
+export interface Differences {
+  readonly shares: Shares;
+  /** Of its own settings, those that are still what the image had. */
+  readonly settings: readonly string[];
+  readonly accounts: readonly AccountFile[];
+}
+
+/** `have`: what the device may be of, as far as that is known; else all of it is compared. `protect`: paths that conf/devices.ts gives it. */
+export async function differences(remote: Remote, rsync: RsyncOptions, o: { image: PushImage; have: readonly Kept[] | undefined; protect: readonly string[] }): Promise<Differences> {
+  const { image, have } = o;
+  const want = image.inventory.items;
+  const kept = [...o.protect, ...remote.hello.mounts.map(readable)];
+  const whose = guard(kept);
+  const delta = have ? deltaOf(have.map((h) => h.items), want) : await compared(remote, rsync, { image, kept });
+  const blocked = inTheWay(delta, want, kept);
+  if (blocked !== undefined) throw new UserError("push.in-the-way", `the image has something else than a directory at \`${readable(blocked)}\`, and below that \`${rsync.connection.device.name}\` has a mount or what conf/devices.ts protects`, { exit: exitStatus.device });
+  const shares = share(delta, want, { whose, had: (path) => have?.[0]?.items.has(path) ?? false });
+  const settings = shares.settings.length === 0 || !have ? [] : await unchangedSettings(remote, shares.settings, have[0]!.items);
+  const accounts = shares.accounts.length === 0 ? [] : await readAccounts(remote, { image: image.inventory.accounts, was: have?.[0]?.accounts });
+  for (const { file, text } of accounts.filter((a) => a.file === "/etc/passwd" || a.file === "/etc/group")) {
+    for (const [own, of, id] of clashes(text, image.inventory.accounts[file]!)) rsync.emit({ type: "warning", text: `\`${own}\` of \`${rsync.connection.device.name}\` and \`${of}\` of the image both have the id ${id} in ${file}` });
+  }
+  return { shares, settings: settings.filter((p) => want.has(p)), accounts };
+}
+
+/** By rsync, byte for byte. */
+async function compared(remote: Remote, rsync: RsyncOptions, o: { image: PushImage; kept: readonly string[] }): Promise<Delta> {
+  const found = await discover(rsync, o.kept);
+  const want = o.image.inventory.items;
+  // What is in /var and no package's has become the device's: databases, caches, states.
+  const isState = (path: string) => path.startsWith("/var/") && !path.startsWith("/var/lib/dpkg/") && want.get(path)?.type === "f" && !o.image.owns(path);
+  return { send: [...found.added, ...found.changed.filter((p) => !isState(p))].filter((p) => want.has(p)).sort(), gone: await deletable(remote, found.extra) };
+}
+
+async function unchangedSettings(remote: Remote, paths: readonly string[], had: Items): Promise<string[]> {
+  const { lines } = await remote.ask(withPaths("sha256sum --", paths));
+  const sums = new Map(lines.flatMap((l) => (/^([0-9a-f]{64}) [ *](.*)$/.exec(l) ? [[l.slice(66), l.slice(0, 64)] as const] : [])));
+  return paths.filter((p) => sums.get(p) === (had.get(p)?.content ?? undefined));
+}
+
+export function summary({ shares: { send, seeds, gone }, settings, accounts }: Differences): string {
+  const sent = send.length + seeds.length + accounts.length + settings.length;
+  if (sent + gone.length === 0) return "nothing differs";
+  return [sent > 0 ? `${formatCount(sent, "path")} to send` : "", gone.length > 0 ? `${gone.length} to remove` : ""].filter((t) => t !== "").join(", ");
+}

@@ -1,0 +1,62 @@
+// How a device is doing, asked with one script of few programs: on a small or emulated device each of them takes a while.
+import type { Connection } from "./connection.ts";
+import { fieldsOf, parseMarks, state } from "./remote.ts";
+
+export interface Status {
+  /** Of the image that it is: its id, conf, lock, when and by whom it was pushed; empty when no push nor disk left one. */
+  readonly mark: Readonly<Record<string, string>>;
+  /** Ids of images that pushes began to make of it and did not end. */
+  readonly half: readonly string[] | undefined;
+  /** Of the image that waits on /persist for the next start; empty when none does. */
+  readonly staged: Readonly<Record<string, string>>;
+  readonly hostname: string;
+  readonly kernel: string;
+  /** Seconds. */
+  readonly uptime: number;
+  /** As systemd says: `running`, `degraded`, `starting`; empty where there is no systemd. */
+  readonly state: string;
+  readonly failed: readonly string[];
+  /** `ext4`, or `overlay` and `tmpfs` where what is written does not last. */
+  readonly root: string;
+  readonly space: readonly Space[];
+}
+
+/** Of one file system, in bytes. */
+export interface Space {
+  readonly mount: string;
+  readonly size: number;
+  readonly free: number;
+}
+
+const script = `
+say() { printf '%s %s\\n' "$@"; }
+lines() { while IFS= read -r l || [ -n "$l" ]; do say "$2" "$l"; done < "$1"; }
+[ ! -f ${state}/mark ] || lines ${state}/mark mark
+[ ! -f /persist/push/tree${state}/mark ] || lines /persist/push/tree${state}/mark staged
+[ ! -e ${state}/half ] || { echo half; lines ${state}/half half; }
+read -r name < /proc/sys/kernel/hostname; say hostname "$name"
+read -r kernel < /proc/sys/kernel/osrelease; say kernel "$kernel"
+read -r up _ < /proc/uptime; say uptime "$up"
+if [ -d /run/systemd/system ]; then
+  state=$(systemctl is-system-running || :); say state "$state"
+  [ "$state" = running ] || systemctl list-units --state=failed --plain --no-legend --full --no-pager | while read -r unit _; do say failed "$unit"; done
+fi
+df -P -T -B1 | while read -r _ type size _ free _ mount; do say space "$type $size $free $mount"; done
+`;
+
+/** What lies on a disk, and is worth a look beside /. */
+const onDisk = /^(ext[234]|vfat|xfs|btrfs|f2fs|erofs|squashfs)$/;
+
+export async function statusOf(connection: Connection): Promise<Status> {
+  const { stdout } = await connection.run(script);
+  const said = stdout.split("\n");
+  const all = (key: string) => said.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
+  const rows = all("space").map((row) => /^(?<type>\S+) (?<size>\d+) (?<free>\d+) (?<mount>.*)$/.exec(row)?.groups).filter((g) => g !== undefined);
+  return {
+    ...parseMarks(said), staged: fieldsOf(all("staged")),
+    hostname: all("hostname")[0] ?? "", kernel: all("kernel")[0] ?? "", uptime: Number(all("uptime")[0] ?? 0), state: all("state")[0] ?? "",
+    failed: all("failed"),
+    root: rows.find((r) => r.mount === "/")?.type ?? "",
+    space: rows.filter((r) => r.mount === "/" || onDisk.test(r.type!)).map((r) => ({ mount: r.mount!, size: Number(r.size), free: Number(r.free) })),
+  };
+}

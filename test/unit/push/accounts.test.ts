@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { clashes, mergeAccounts } from "../../../lib/push/accounts.ts";
+
+const merge = (file: string, was: string | undefined, image: string, device: string) => mergeAccounts(`/etc/${file}`, { was: was?.replaceAll(" ", "\n"), image: image.replaceAll(" ", "\n"), device: device.replaceAll(" ", "\n") }).trimEnd().split("\n");
+
+test("a device that nobody changed gets what the image has", () => {
+  expect(merge("passwd", "a:1 b:2", "a:1 c:3", "a:1 b:2")).toEqual(["a:1", "c:3"]);
+});
+
+test("accounts that somebody made on the device stay, and lines that somebody changed, unless the image did so, too", () => {
+  expect(merge("passwd", "a:1:sh b:2:sh c:3:sh", "a:1:sh b:2:sh c:3:zsh", "a:1:bash b:2:sh c:3:fish mine:1001:sh")).toEqual(["a:1:bash", "b:2:sh", "c:3:zsh", "mine:1001:sh"]);
+});
+
+test("what the image drops goes, unless it is another one by now", () => {
+  expect(merge("passwd", "a:1 b:2 c:3", "a:1", "a:1 b:2 c:33")).toEqual(["a:1", "c:33"]);
+});
+
+test("members of a group: those of the image and those that joined on the device", () => {
+  expect(merge("group", "g:x:1:a,b", "g:x:1:a,c", "g:x:1:a,b,d")).toEqual(["g:x:1:a,c,d"]);
+});
+
+test("without knowing what the image had: the image's lines, others stay, a password that was set stays", () => {
+  expect(merge("shadow", undefined, "me:!:20000: root:*:20000: two:$y$new:1:", "me:$y$mine:20100: root:*:20000: two:! other:$y$o:1:")).toEqual(["me:$y$mine:20100:", "root:*:20000:", "two:$y$new:1:", "other:$y$o:1:"]);
+});
+
+test("a password that the image changes wins over one that was set on the device", () => {
+  expect(merge("shadow", "me:!:1:", "me:$y$image:1:", "me:$y$mine:2:")).toEqual(["me:$y$image:1:"]);
+  expect(merge("shadow", "me:!:1:99", "me:!:1:77", "me:$y$mine:2:99")).toEqual(["me:$y$mine:2:77"]);
+});
+
+test("an id that the device gave to somebody else is told", () => {
+  const image = "root:x:0:0\nme:x:1000:1000\n";
+  const merged = mergeAccounts("/etc/passwd", { was: "root:x:0:0\n", image, device: "root:x:0:0\nmine:x:1000:1000\nother:x:1001:1001\n" });
+  expect(clashes(merged, image)).toEqual([["mine", "me", "1000"]]);
+});
