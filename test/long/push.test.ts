@@ -19,7 +19,7 @@ const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
 
 test("after each of 30 random edits the device is what a fresh image is", runs, async () => {
   process.stdout.write(`seed ${seed}\n`);
-  using p = editedProject(["ssh", "push"], randomFrom(seed));
+  using p = editedProject(["host", "ssh", "push"], randomFrom(seed));
   await debcastOk(["image", "-q", "-c", "edited", "-C", p.dir]);
   const image = join(p.dir, "image/edited");
   await using device = await loopback(image);
