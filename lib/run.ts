@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly what?: string;
   /** Exit statuses that are no failure (default: 0). */
   readonly ok?: readonly number[];
+  /** Whether to be ended by a signal is none either: the status is -1 then. */
+  readonly signals?: boolean;
 }
 
 export interface RunResult {
@@ -52,6 +54,7 @@ export async function run(argv: readonly string[], o: RunOptions = {}): Promise<
   const r = await child;
   const result: RunResult = { code: r.exitCode ?? -1, stdout: text(r.stdout), stderr: text(r.stderr), all: text(r.all) };
   if (r.exitCode !== undefined && (o.ok ?? [0]).includes(r.exitCode)) return result;
+  if (r.signal !== undefined && o.signals) return result;
   throw new UserError("run.failed", `${o.what ? `${o.what}: ` : ""}\`${shellQuote(argv)}\` ${howItEnded(r)}`, {
     details: lastLines(text(r.all)),
     cause: r.cause,

@@ -22,6 +22,8 @@ export interface Device {
   readonly protect: readonly string[];
   /** Further options of ssh: `ProxyJump=gate`. */
   readonly ssh: readonly string[];
+  /** A name of conf/devices.ts that may have been meant, if ssh knows no such host. */
+  readonly near?: string;
 }
 
 /** The devices that words of a command line name. */
@@ -49,8 +51,8 @@ export async function knownDevices(project: Project): Promise<ReadonlyMap<string
 
 function addressed(word: string, known: readonly string[]): Device {
   const address = addressOf(word);
-  if (address) return { name: word, ...address, protect: [], ssh: [] };
   const near = nearest(word, known);
+  if (address) return { name: word, ...address, protect: [], ssh: [], ...(near !== undefined && { near }) };
   throw new UserError("device.word", `\`${word}\` is no device`, { hint: near ? `did you mean \`${near}\`?` : "a name of conf/devices.ts, `root@192.0.2.7`, `root@bench:2222`, or `vm`", exit: exitStatus.usage });
 }
 

@@ -73,7 +73,7 @@ function asPath(name: string): string {
 async function rsync(o: RsyncOptions, argv: readonly string[], input: string): Promise<string> {
   const { connection } = o;
   const all = asOwner(["rsync", "--timeout=60", `--rsh=${shellQuote(connection.rsh)}`, `--rsync-path=${connection.rsyncPath}`, ...argv]);
-  const r = await run(all, { input: Buffer.from(input, "latin1"), ok: anyStatus, env: { PATH: process.env.PATH ?? "", LC_ALL: "C", HOME: process.env.HOME ?? "/" }, onOutput: progress(o.emit) });
+  const r = await run(all, { input: Buffer.from(input, "latin1"), ok: anyStatus, signals: true, env: { PATH: process.env.PATH ?? "", LC_ALL: "C", HOME: process.env.HOME ?? "/" }, onOutput: progress(o.emit) });
   if (r.code === 0) return r.stdout;
   throw failure(connection, r);
 }
@@ -98,7 +98,7 @@ function failure(connection: Connection, r: { code: number; stderr: string }): U
   if (lost) return lost;
   if (/rsync: (command )?not found|rsync: No such file/.test(r.stderr)) return noRsync(name);
   if (r.code === 24) return new UserError("push.vanished", "the image changed while it was sent", { ...o, hint: `debcast push ${name}` });
-  if (r.code === 30 || r.code === 12 || r.code === 255 || r.code === -1) return new UserError("push.cut", `the connection to \`${name}\` broke off`, { ...o, hint: again });
+  if (r.code === 30 || r.code === 12 || r.code === 255 || r.code === -1) return new UserError("push.cut", `sending to \`${name}\` broke off`, { ...o, hint: again });
   return new UserError("push.rsync", `rsync could not bring all of it to \`${name}\` (status ${r.code})`, { ...o, hint: again });
 }
 

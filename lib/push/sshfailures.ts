@@ -73,7 +73,7 @@ const failures: readonly Failure[] = [
     code: "ssh.name",
     says: /Could not resolve hostname (\S*?):/,
     message: (d, m) => `there is no host \`${m[1] || d.host}\``,
-    hint: (d) => `give an address, a \`Host\` of ~/.ssh/config, or a name that conf/devices.ts has${d.name === d.host ? "" : `: \`host\` of \`${d.name}\` is \`${d.host}\``}`,
+    hint: (d) => d.near !== undefined ? `did you mean \`${d.near}\` of conf/devices.ts?` : `give an address, a \`Host\` of ~/.ssh/config, or a name that conf/devices.ts has${d.name === d.host ? "" : `: \`host\` of \`${d.name}\` is \`${d.host}\``}`,
   },
   {
     code: "ssh.algorithms",

@@ -29,11 +29,11 @@ export function changedBetween(before: Photo, after: Photo): string[] {
 }
 
 /** Waits for a change of what `roots` had, and until nothing more has changed for a moment; the paths. */
-export async function nextChange(roots: () => Iterable<string>, before: Photo): Promise<{ paths: string[]; photo: Photo }> {
+export async function nextChange(roots: Iterable<string>, before: Photo): Promise<{ paths: string[]; photo: Photo }> {
   for (let last = before, pause = 100; ; ) {
     await new Promise((resolve) => setTimeout(resolve, pause));
     const start = performance.now();
-    const photo = photograph(roots());
+    const photo = photograph(roots);
     // Of a processor's time no more than a tenth.
     pause = Math.max(100, (performance.now() - start) * 10);
     const paths = changedBetween(before, photo);

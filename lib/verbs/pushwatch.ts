@@ -28,17 +28,22 @@ export async function watch(c: Context, given: { devices: readonly Device[]; job
     return fresh;
   };
   const confs = [...new Set(o.devices.map((d) => d.image ?? c.conf))];
-  const roots = () => watchedRoots(c, confs);
-  let photo = photograph(roots());
+  // What the last build was made from is known after it.
+  let roots = watchedRoots(c, confs);
+  let photo = photograph(roots);
   await cycle(c, { ...o, title: "" }, lineOf);
-  // The first build may have written a lock.
-  photo = withLocks(photo, photograph(roots()));
+  const refresh = (before: Photo) => {
+    const old = roots;
+    roots = new Set([...old, ...watchedRoots(c, confs)]);
+    photo = afterBuild(before, photograph(roots), old);
+  };
+  refresh(photo);
   const shown = [c.project.baseDirs[0]!, c.project.confDir].map((dir) => `${relative(process.cwd(), dir)}/`);
   c.emit({ type: "note", text: `watching ${shown.join(" and ")}` });
   for (;;) {
     const change = await nextChange(roots, photo);
     await cycle(c, { ...o, title: `${new Date().toTimeString().slice(0, 8)} ${named(change.paths)}: ` }, lineOf);
-    photo = withLocks(change.photo, photograph(roots()));
+    refresh(change.photo);
   }
 }
 
@@ -80,10 +85,11 @@ function watchedRoots({ project }: Context, confs: readonly string[]): Set<strin
   return new Set([...roots, ...made.filter((path) => !roots.some((root) => path.startsWith(`${root}/`)))]);
 }
 
-/** A build writes the lock: that is no save. */
-function withLocks(before: Photo, after: Photo): Photo {
+/** `before` the build, with what it has brought to light: the lock that it wrote, and what is watched only now. */
+function afterBuild(before: Photo, after: Photo, roots: ReadonlySet<string>): Photo {
   const isLock = (path: string) => path.endsWith(".lock");
-  return new Map([...[...before].filter(([path]) => !isLock(path)), ...[...after].filter(([path]) => isLock(path))]);
+  const isNew = (path: string) => ![...roots].some((root) => path === root || path.startsWith(`${root}/`));
+  return new Map([...[...before].filter(([path]) => !isLock(path)), ...[...after].filter(([path]) => isLock(path) || isNew(path))]);
 }
 
 function named(paths: readonly string[]): string {

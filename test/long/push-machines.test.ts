@@ -20,7 +20,7 @@ import base from "./base.ts";
 export default defineImage({ ...base, disk: ${disk}, scriptlets: [...base.scriptlets.filter((s) => s !== "rm"), "push", "demo", "rm"], users: (base.users ?? []).map((u) => ({ ...u, sshKeys: [${key}] })) });
 `;
 const demo = (more = "") => `import { run } from "debcast";
-run(({ write, inImage }) => {
+run(({ write, append, inImage }) => {
   ${more}
 });
 `;
@@ -67,7 +67,7 @@ const push = async (...args: string[]) => {
 test.skipIf(reason)("a library that units have open; another kernel: said, and --reboot comes back on it", async () => {
   await using m = await device("rw");
   // The same library with some bytes after its end: another file, for whoever has the old one open.
-  edit("base/demo.ts", demo("inImage`f=$(readlink -f /usr/lib/x86_64-linux-gnu/libcrypto.so.3); printf more >> $f`;"));
+  edit("base/demo.ts", demo('append("/usr/lib/x86_64-linux-gnu/libcrypto.so.3", "more");'));
   const library = await push();
   expect(library.restarted).toContain("ssh.service");
   expect(library.restarted).not.toContain("systemd-journald.service");

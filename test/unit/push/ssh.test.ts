@@ -41,6 +41,11 @@ test.skipIf(noSsh)("nothing listens; no such name; settings that ssh does not kn
 
     hint: give an address, a \`Host\` of ~/.ssh/config, or a name that conf/devices.ts has"
   `);
+  expect(await failure({ name: "gw11", host: "gw11.invalid", near: "gw1" })).toMatchInlineSnapshot(`
+    "error: there is no host \`gw11.invalid\`
+
+    hint: did you mean \`gw1\` of conf/devices.ts?"
+  `);
   expect(await failure({ ssh: ["ProxyJmup=gate"] })).toMatchInlineSnapshot(`
     "error: ssh does not understand its settings for \`gw1\` (root@127.0.0.1): Bad configuration option: proxyjmup
 

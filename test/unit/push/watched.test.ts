@@ -39,7 +39,7 @@ test("what editors leave beside the files is none", () => {
 test("a change is told once it is over, with all that changed; what was there before is none", async () => {
   const { dir, at } = folder();
   const before = photograph([dir]);
-  const next = nextChange(() => [dir], before);
+  const next = nextChange([dir], before);
   appendFileSync(at("base/ssh.ts"), "two\n");
   const writing = setInterval(() => appendFileSync(at("base/ssh/config"), "more\n"), 20);
   let over = false;
