@@ -4,10 +4,10 @@
 // but the directory of its socket, and so may run in a user namespace, where ssh would look for root's home. The directory says
 // how it stands: `socket` once it is up, `log` with what ssh says, `ended` when ssh is no more. ssh ends with the process that dialled.
 import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { shellQuote, start } from "../run.ts";
 import type { Device } from "./devices.ts";
 import { failureOf, lost, rootRefused } from "./sshfailures.ts";
@@ -58,8 +58,8 @@ export interface Session {
   readonly ended: Promise<{ status: number; stderr: string }>;
 }
 
-/** Seconds for the first answer of a device. */
-const patience = 10;
+/** Seconds for the first answer of a device, and for all until one has logged in: somebody may have to touch a key. */
+const patience = { answer: 10, login: 120 };
 
 /** Begins a connection and returns at once; `attach` waits for it. */
 export function dial(device: Device): Line {
@@ -72,7 +72,7 @@ export function dial(device: Device): Line {
     ...[
       "BatchMode=yes", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "PermitLocalCommand=no", "LogLevel=INFO",
       ...device.ssh,
-      `ConnectTimeout=${patience}`, "ConnectionAttempts=1", "ServerAliveInterval=5", "ServerAliveCountMax=3",
+      `ConnectTimeout=${patience.answer}`, "ConnectionAttempts=1", "ServerAliveInterval=5", "ServerAliveCountMax=3",
     ].flatMap((option) => ["-o", option]),
     ...(device.port === undefined ? [] : ["-p", String(device.port)]),
     "--", device.host,
@@ -80,10 +80,18 @@ export function dial(device: Device): Line {
   const child = start(argv, { env: { LC_ALL: "C" } });
   let said = "";
   child.stderr!.on("data", (piece: Buffer) => (said += piece.toString()));
+  const tooLong = setTimeout(() => {
+    if (existsSync(join(dir, files.socket))) return;
+    said += "the login timed out\n";
+    child.kill("SIGKILL");
+  }, patience.login * 1000).unref();
   const gone = new Promise<void>((resolve) => {
     child.on("error", (e) => ((said += `${e.message}\n`), resolve()));
     child.on("exit", () => resolve());
-  }).then(() => existsSync(dir) && writeFileSync(join(dir, files.ended), said));
+  }).then(() => {
+    clearTimeout(tooLong);
+    if (existsSync(dir)) writeFileSync(join(dir, files.ended), said);
+  });
   const remove = () => rmSync(dir, { recursive: true, force: true });
   const onExit = () => {
     child.kill("SIGKILL");
@@ -121,9 +129,10 @@ export async function attach(line: Line): Promise<Connection> {
   const rsh = ["ssh", "-F", "none", "-S", join(dir, files.socket), "-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-T"];
   const argv = (script: string) => [...rsh, "device", asRoot(["sh", "-euc", script])];
   const broken = () => (existsSync(join(dir, files.socket)) && !existsSync(join(dir, files.ended)) ? undefined : lost(device, said(dir)));
-  const wrong = (status: number, stderr: string): Error | undefined => {
+  const wrong: Judge = async (status, stderr) => {
     if (status !== 255) return status === 0 ? undefined : rootRefused(device, stderr);
-    // A script may end with 255, too.
+    // A script may end with 255, too; and of a connection that ends, ssh learns a moment after who uses it.
+    for (let i = 0; i < 20 && !broken(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
     return broken() ?? (/^(mux_client|Connection closed by UNKNOWN|Control socket)/m.test(stderr) ? lost(device, stderr) : undefined);
   };
   return {
@@ -131,7 +140,7 @@ export async function attach(line: Line): Promise<Connection> {
     rsyncPath: asRoot(["rsync"]),
     run: async (script, o = {}) => {
       const r = await talk(start(argv(script), { stdin: o.input === undefined ? "ignore" : "pipe" }), o);
-      const error = wrong(r.status, r.stderr);
+      const error = await wrong(r.status, r.stderr);
       if (error) throw error;
       return r;
     },
@@ -154,6 +163,9 @@ export async function hangUp(line: Line): Promise<void> {
 
 // ── Sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Whether how a script ended was not the script's doing. */
+type Judge = (status: number, stderr: string) => Promise<Error | undefined>;
+
 /** All that a program says, once it has ended. */
 function talk(child: ChildProcess, o: RunOptions): Promise<Answer> {
   const [out, err]: Buffer[][] = [[], []];
@@ -169,19 +181,18 @@ function talk(child: ChildProcess, o: RunOptions): Promise<Answer> {
   });
 }
 
-function openSession(child: ChildProcess, wrong: (status: number, stderr: string) => Error | undefined): Session {
+function openSession(child: ChildProcess, wrong: Judge): Session {
   let stderr = "";
   child.stderr!.on("data", (piece: Buffer) => (stderr += piece.toString()));
   // Whoever writes to a script that has ended hears so from its status.
   child.stdin!.on("error", () => {});
   const ended = new Promise<{ status: number; stderr: string }>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) => {
-      const status = code ?? 255;
-      const error = wrong(status, stderr);
-      if (error) reject(error);
-      else resolve({ status, stderr });
-    });
+    child.on("close", (code) => resolve({ status: code ?? 255, stderr }));
+  }).then(async (end) => {
+    const error = await wrong(end.status, end.stderr);
+    if (error) throw error;
+    return end;
   });
   ended.catch(() => {});
   return {
@@ -199,7 +210,7 @@ async function* linesOf(child: ChildProcess, ended: Promise<unknown>): AsyncGene
 
 /** As a command for the shell of whoever logs in: root's as it is, anybody else's with sudo. Starts no process to find out. */
 function asRoot(argv: readonly string[]): string {
-  return `s=; [ -O / ] || s='sudo -n'; exec $s ${shellQuote(argv)}`;
+  return `[ -O / ] || set -- sudo -n; exec "$@" ${shellQuote(argv)}`;
 }
 
 // ── Places ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,11 +233,12 @@ function writable(dir: string): boolean {
   }
 }
 
-/** Directories of processes that were killed. */
+/** Removes our directories of processes that were killed. */
 function sweep(): void {
   for (const name of readdirSync(runtimeDir()).filter((n) => n.startsWith(prefix))) {
-    if (existsSync(`/proc/${name.slice(prefix.length).split("-")[0]}`)) continue;
-    rmSync(join(runtimeDir(), name), { recursive: true, force: true });
+    const dir = join(runtimeDir(), name);
+    const isGone = !existsSync(`/proc/${name.slice(prefix.length).split("-")[0]}`);
+    if (isGone && statSync(dir, { throwIfNoEntry: false })?.uid === process.getuid!()) rmSync(dir, { recursive: true, force: true });
   }
 }
 
