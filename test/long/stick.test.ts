@@ -78,7 +78,7 @@ async function start(stick: string, targets: readonly string[], o: { usb?: boole
   const machine = await startMachine({ disk: stick, stick: o.usb === true, keep: true, memory: 1024, cpus: 2, disks: targets, usb: [], display: false, accel, ...(o.more && { more: o.more }) });
   // Without colours, and the bar's last state only.
   const screen = () => machine.console().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replace(/\r\n/g, "\n").replace(/[^\n]*\r(?!\n)/g, "");
-  const says = async (what: RegExp, seconds = 900) => {
+  const says = async (what: RegExp, seconds = 1800) => {
     for (const end = performance.now() + seconds * 1000; !what.test(screen()); await sleep(200)) {
       if (performance.now() > end) throw new Error(`the stick does not say ${String(what)} within ${seconds} s:\n${screen().slice(-3000)}`);
     }
@@ -213,76 +213,109 @@ test.skipIf(reason)(`ended at ${cuts} random moments and started again, seed ${s
 // ── Refused ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 describe.skipIf(reason)("refused, with what is wrong and what to do", () => {
-  /** What the stick says when it has failed, without frame and indentation. */
-  async function refusal(stick: string, targets: readonly string[], more: readonly string[] = []): Promise<string> {
-    await using s = await start(stick, targets, { more });
-    const said = await s.says(/FAILED: [^]*Enter starts again\./);
-    return said.slice(said.indexOf("FAILED: "), said.indexOf("\n====", said.indexOf("FAILED: "))).split("\n").map((l) => l.trim()).filter((l) => l !== "").join("\n").replace(/\/dev\/vd./g, "/dev/vdX");
+  /** What the stick says at the end of its try number `n`, without frame and indentation. */
+  async function refusal(s: Started, n: number): Promise<string> {
+    await s.says(new RegExp(`(Enter starts again\\.[^]*){${n}}`));
+    const said = s.screen().split("Enter starts again.")[n - 1]!;
+    const box = said.slice(said.lastIndexOf("FAILED: ")).split("\n====")[0]!;
+    return box.split("\n").map((l) => l.trim()).filter((l) => l !== "").join("\n").replace(/\/dev\/vd./g, "/dev/vdX").replace(/[0-9a-f]{64}/g, (sum) => (/^0*$/.test(sum) ? "ZEROS" : "SUM"));
   }
 
-  /** The same, and the disk is as it was. */
-  async function untouched(stick: string, target: string): Promise<string> {
-    const before = sha256(target);
-    const said = await refusal(stick, [target]);
-    expect(sha256(target)).toBe(before);
-    return said;
-  }
-
-  test("a corrupted tarball, and none", async () => {
+  // The stick is not mounted while it waits, so that it can be edited in place.
+  test("what is wrong with the stick, the disk as it was; then it is mended, and the same try goes on to its end", async () => {
     const { file, restore } = stickOf("small", unattended);
     const target = used();
-    const tarball = Buffer.from(restore.read("small.tar.zst"));
-    const at = Math.floor(tarball.length / 2);
-    tarball[at] = tarball[at]! ^ 1;
-    restore.write("small.tar.zst", tarball);
-    expect((await untouched(file, target)).replace(/[0-9a-f]{64}/g, "SUM")).toMatchInlineSnapshot();
+    const before = sha256(target);
+    const good = new Map(["small.tar.zst", "layout", "manifest", "SHA256SUMS"].map((name) => [name, Buffer.from(restore.read(name))]));
+    const mend = () => good.forEach((content, name) => restore.write(name, content));
+    const wrong = Buffer.from(good.get("small.tar.zst")!);
+    wrong[wrong.length >> 1]! ^= 1;
+    restore.write("small.tar.zst", wrong);
+    await using s = await start(file, [target], { more: ["-smbios", "type=1,serial=SN-1"] });
+    let n = 1;
+    const next = async () => {
+      s.machine.type("\r");
+      return refusal(s, ++n);
+    };
+    expect(await refusal(s, n)).toBe(`FAILED: the tarball \`small.tar.zst\` is corrupted
+Its SHA-256 is   SUM,
+and ought to be  SUM.
+Nothing was written. Copy the tarball onto the stick once more, or take another stick.`);
     restore.remove("small.tar.zst");
-    expect(await untouched(file, target)).toMatchInlineSnapshot();
-    const layout = restore.read("layout").toString();
-    restore.write("layout", layout.replace("bytes ", "bytes 1"));
-    expect(await untouched(file, target)).toMatchInlineSnapshot();
-  });
-
-  test("a disk that is too small, and none", async () => {
-    const { file } = stickOf("small", unattended);
-    expect((await untouched(file, blank(200e6))).replace(/needs \d+ \(\S+\)/, "needs N")).toMatchInlineSnapshot();
-    expect(await refusal(file, [])).toMatchInlineSnapshot();
-    expect(await refusal(file, [blank(), blank()])).toMatchInlineSnapshot();
-  });
-
-  test("restore.conf: mistakes, a disk that is not there, a device that it does not know", async () => {
-    const { file, restore } = stickOf("small", "disk = only\nconfirm = perhaps\n[mac 1]\n");
-    const target = blank();
-    expect(await untouched(file, target)).toMatchInlineSnapshot();
-    restore.write("restore.conf", "disk = serial:none\nconfirm = no\n");
-    expect(await untouched(file, target)).toMatchInlineSnapshot();
+    expect(await next()).toBe(`FAILED: there is no tarball \`small.tar.zst\` on the stick
+Copy it onto the partition RESTORE, with the files that belong to it.`);
+    mend();
+    restore.write("layout", String(good.get("layout")).replace("bytes ", "bytes 1"));
+    expect(await next()).toBe(`FAILED: files of the stick are not what they were when it was made
+layout: FAILED
+sha256sum: WARNING: 1 computed checksum did NOT match
+Copy the files onto the stick once more, or take another stick.`);
+    mend();
+    restore.write("restore.conf", "disk = only\nconfirm = perhaps\n[mac 1]\n");
+    expect(await next()).toBe(`FAILED: restore.conf has a mistake
+restore.conf, line 2: \`confirm\` is \`perhaps\`; expected yes or no
+restore.conf, line 3: \`1\` is no MAC address
+Mend it on any PC: it lies on the partition RESTORE of this stick.`);
     restore.write("restore.conf", `${unattended}[board SN-2]\nhostname = gw-2\n`);
-    expect(await refusal(file, [target], ["-smbios", "type=1,serial=SN-1"])).toMatchInlineSnapshot();
+    expect(await next()).toBe(`FAILED: restore.conf says nothing of this device
+Its network cards:  52:54:00:12:34:56
+Its serial numbers: SN-1
+Add a [mac ...] or [board ...] with its values, or say \`others = yes\`.`);
+    restore.write("restore.conf", "disk = serial:none\nconfirm = no\n");
+    expect(await next()).toBe(`FAILED: this machine has no disk \`serial:none\`, which restore.conf names
+It has:
+/dev/vdX  4.0GB  no model  serial disk1`);
+    expect(sha256(target)).toBe(before);
+
     restore.write("restore.conf", `${unattended}[board SN-1]\nhostname = gw-1\n`);
-    expect(await restored(file, target, { more: ["-smbios", "type=1,serial=SN-1"] })).toContain("hostname = gw-1");
+    replaceSummed(restore, "manifest", String(good.get("manifest")).replace(/^sum [0-9a-f]{64} (\.\/etc\/debian_version)$/m, `sum ${"0".repeat(64)} $1`).replace(/^node f 644 (.*\.\/etc\/hostname)$/m, "node f 600 $1"));
+    expect(await next()).toBe(`FAILED: files on the disk are not what was written to them
+expected: node f 600 0:0 6 ./etc/hostname
+found:    node f 644 0:0 6 ./etc/hostname
+expected: sum ZEROS ./etc/debian_version
+found:    sum SUM ./etc/debian_version
+The device does not start now. Try again.`);
+    expect(hasLoader(target)).toBe(false);
+    mend();
+    s.machine.type("\r");
+    expect(await s.says(/DONE: /)).toContain("hostname = gw-1");
+    expect(hasLoader(target)).toBe(true);
   });
 
-  test("a disk that fails while it is written, and then one that does not, without a restart", async () => {
-    const { file } = stickOf("small", "disk = serial:faulty\nconfirm = no\n");
-    const target = blank();
+  test("disks: too small, several, one that fails while it is written", async () => {
+    const { file, restore } = stickOf("small", "disk = serial:disk1\nconfirm = no\n");
+    const [small, faulty] = [blank(200e6), blank()];
     const rules = join(parent, "rules");
-    // In the middle of the root.
-    const bad = Math.floor((partitions(join(p.dir, "out/small.stick.img")).at(-1)!.size * 0.7 + 300e6) / 512);
+    // In the midst of the root.
+    const bad = Math.floor((300e6 + 150e6) / 512);
     writeFileSync(rules, Array.from({ length: 64 }, (_, i) => `[inject-error]\nevent = "write_aio"\nerrno = "5"\nsector = "${bad + i * 128}"\n`).join("\n"));
-    const drive = `driver=raw,node-name=faulty,file.driver=blkdebug,file.config=${rules},file.image.driver=file,file.image.filename=${target}`;
-    const said = await refusal(file, [], ["-blockdev", drive, "-device", "virtio-blk-pci,drive=faulty,serial=faulty"]);
+    const drive = `driver=raw,node-name=faulty,file.driver=blkdebug,file.config=${rules},file.image.driver=file,file.image.filename=${faulty}`;
+    await using s = await start(file, [small], { more: ["-blockdev", drive, "-device", "virtio-blk-pci,drive=faulty,serial=faulty"] });
+    const before = sha256(small);
+    expect((await refusal(s, 1)).replace(/needs \d+ \(\S+\)/, "needs N")).toBe(`FAILED: the disk is too small
+/dev/vdX  200.0MB  no model  serial disk1
+It has 200000000 bytes (200.0MB), and \`small\` needs N.
+Nothing was written. Take a larger disk.`);
+    restore.write("restore.conf", unattended);
+    s.machine.type("\r");
+    expect(await refusal(s, 2)).toBe(`FAILED: restore.conf says \`disk = only\`, and this machine has several such disks:
+/dev/vdX  200.0MB  no model  serial disk1
+/dev/vdX  4.0GB  no model  serial faulty
+Name one by serial:...`);
+    expect(sha256(small)).toBe(before);
+    restore.write("restore.conf", "disk = serial:faulty\nconfirm = no\n");
+    s.machine.type("\r");
+    const said = await refusal(s, 3);
     expect(said).toMatch(/^FAILED: the disk fails: /);
     expect(said).toMatch(/I\/O error, dev vd/);
     expect(said).toContain("The device does not start now. Try again, and take another disk if it fails again.");
+    expect(hasLoader(faulty)).toBe(false);
   });
 
-  test("a file that is not what it ought to be is named, and the disk does not start", async () => {
-    const { file, restore } = stickOf("small", unattended);
-    const manifest = restore.read("manifest").toString();
-    replaceSummed(restore, "manifest", manifest.replace(/^sum [0-9a-f]{64} (\.\/etc\/debian_version)$/m, `sum ${"0".repeat(64)} $1`).replace(/^node f 644 (.*\.\/etc\/hostname)$/m, "node f 600 $1"));
-    const target = blank();
-    expect((await refusal(file, [target])).replace(/[1-9a-f][0-9a-f]{63}/g, "SUM")).toMatchInlineSnapshot();
-    expect(hasLoader(target)).toBe(false);
+  test("no disk", async () => {
+    await using s = await start(stickOf("small", unattended).file, []);
+    expect(await refusal(s, 1)).toBe(`FAILED: this machine has no disk beside the stick
+Look at its cable, and at the firmware's settings (SATA, NVMe, RAID).`);
   });
 });
 
