@@ -62,7 +62,7 @@ test.skipIf(reason)("from an empty directory to an edited file on a device: ever
   const [first, second, ...more] = blocks("sh");
   expect(more).toEqual([]);
   const vm = terminal(first!.split("\n"));
-  await vm.until(/ login: /, 500);
+  await vm.until(/ login: /, 900);
 
   const lines = second!.split("\n").map((l) => l.trim());
   const [before, commands] = [lines.filter((l) => /^(export|cd) /.test(l)), lines.filter((l) => !/^(export|cd) /.test(l))];
@@ -93,11 +93,11 @@ test.skipIf(reason)("from an empty directory to an edited file on a device: ever
 
   const watch = terminal([...before, `exec ${commands.at(-1)!}`]);
   expect(commands.at(-1)).toMatch(/^debcast push --watch vm/);
-  await watch.until(/^watching /m, 120);
+  await watch.until(/^watching /m, 400);
   const start = performance.now();
   const hello = join(top, "acme/base/hello.ts");
   writeFileSync(hello, readFileSync(hello, "utf8").replace("bench", "watcher"));
-  await watch.until(/^vm .*1 path, /m, 60);
+  await watch.until(/^vm .*1 path, /m, 300);
   process.stderr.write(`a save with --watch: ${((performance.now() - start) / 1000).toFixed(1)} s\n${watch.stderr}`);
   const seen = terminal([...before, "debcast ssh vm -- cat /etc/motd"]);
   await seen.ended;
@@ -106,7 +106,7 @@ test.skipIf(reason)("from an empty directory to an edited file on a device: ever
   expect(await watch.ended).toBe(130);
   vm.interrupt();
   await vm.ended;
-});
+}, 1_200_000);
 
 test("the devices of the page are ones", async () => {
   const dir = mkdtempSync(join("/tmp", "debcast-bench-"));

@@ -171,7 +171,7 @@ test("push --watch: a save is on the device seconds later; a mistake is told, an
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (said += d.toString()));
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
   const until = async (what: string, look: () => boolean) => {
-    for (const end = performance.now() + 60_000; !look(); await new Promise((resolve) => setTimeout(resolve, 20))) {
+    for (const end = performance.now() + 400_000; !look(); await new Promise((resolve) => setTimeout(resolve, 20))) {
       if (performance.now() > end || child.exitCode !== null) throw new Error(`${what} does not come; said so far:\n${said}`);
     }
   };
