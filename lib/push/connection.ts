@@ -132,7 +132,7 @@ export async function attach(line: Line): Promise<Connection> {
   const wrong: Judge = async (status, stderr) => {
     if (status !== 255) return status === 0 ? undefined : rootRefused(device, stderr);
     // A script may end with 255, too; and of a connection that ends, ssh learns a moment after who uses it.
-    for (let i = 0; i < 20 && !broken(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let i = 0; i < 250 && !broken(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
     return broken() ?? (/^(mux_client|Connection closed by UNKNOWN|Control socket)/m.test(stderr) ? lost(device, stderr) : undefined);
   };
   return {
