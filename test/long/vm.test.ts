@@ -24,7 +24,7 @@ beforeAll(async () => {
   const key = readFileSync(join(parent, "key.pub"), "utf8").trim();
   p = await machineProject({ vm: `import { defineImage } from "debcast";
 import base from "./base.ts";
-export default defineImage({ ...base, users: [{ ...base.users[0], name: "dlog", sshKeys: ["${key}"] }] });
+export default defineImage({ ...base, users: [{ ...base.users![0]!, sshKeys: ["${key}"] }] });
 ` }, { parent });
 });
 afterAll(() => {
@@ -64,5 +64,10 @@ test.skipIf(reason)("it builds, starts, is logged in to, and ends", async () => 
     vm.kill("SIGKILL");
   }
   expect(existsSync(join(p.dir, "out/vm.vm.json"))).toBe(false);
-  expect((await debcast(["ssh", "-C", p.dir, "-c", "vm"])).stderr).toMatchInlineSnapshot();
+  expect((await debcast(["ssh", "-C", p.dir, "-c", "vm"])).stderr.replaceAll(p.dir, "DIR")).toMatchInlineSnapshot(`
+    "error: no machine of \`vm\` is running
+
+    hint: debcast vm -C DIR -c vm
+    "
+  `);
 });
