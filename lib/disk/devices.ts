@@ -23,7 +23,8 @@ interface Key {
   files(value: string, all: DeviceValues, image: string): Put[];
 }
 
-const markFile = "/var/lib/debcast/mark";
+/** Where a device says what it is. */
+export const markFile = "/var/lib/debcast/mark";
 
 // Patterns are such that grep -E and bash read them, too: a restore stick checks the same values by them.
 const address = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;

@@ -6,7 +6,7 @@ import { basename, relative } from "node:path";
 import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import type { BootFile } from "./boot.ts";
-import type { DeviceValues, Template } from "./devices.ts";
+import { markFile, type DeviceValues, type Template } from "./devices.ts";
 import { mke2fs, mkfsVfat } from "./filesystems.ts";
 import { MiB, sfdiskScript, types, uuidFrom, type Layout, type Partition } from "./layout.ts";
 
@@ -27,6 +27,8 @@ export interface RestoreOptions {
   readonly boot: readonly BootFile[];
   readonly bootLoader: BootFile;
   readonly templates: readonly Template[];
+  /** What every device says that it is. */
+  readonly mark: string;
   readonly settings: Settings;
 }
 
@@ -50,7 +52,7 @@ export async function restoreFiles(o: RestoreOptions): Promise<BootFile[]> {
     { path: "layout", content: layoutText(o) },
     { ...o.bootLoader, path: `esp/${o.bootLoader.path}` },
     ...o.boot.filter((f) => typeof f.content === "string").map((f) => ({ ...f, path: `esp/${f.path}` })),
-    ...templateFiles(o.templates).map(({ path, put }) => ({ path, content: put.content })),
+    ...putFiles(o).map(({ path, put }) => ({ path, content: put.content })),
   ];
   const sums = await Promise.all(summed.map(async (f) => `${await sha256(f)}  ${f.path}\n`));
   return [
@@ -61,8 +63,10 @@ export async function restoreFiles(o: RestoreOptions): Promise<BootFile[]> {
   ];
 }
 
-function templateFiles(templates: readonly Template[]) {
-  return templates.flatMap((t) => t.files.map((put) => ({ key: t.key, put }))).map((f, i) => ({ ...f, path: `values/${i}` }));
+/** Files that are put into a root once it was verified; those of the key `-` into every one. */
+function putFiles(o: Pick<RestoreOptions, "templates" | "mark">) {
+  const mark = { key: "-", put: { path: markFile, content: o.mark, mode: 0o644 } };
+  return [mark, ...o.templates.flatMap((t) => t.files.map((put) => ({ key: t.key, put })))].map((f, i) => ({ ...f, path: `values/${i}` }));
 }
 
 async function sha256(f: BootFile): Promise<string> {
@@ -93,7 +97,7 @@ export function layoutText(o: Omit<RestoreOptions, "manifest" | "settings">): st
     ...texts.filter(entries).map((f) => `entry ${f.path}`),
     `loader ${o.bootLoader.path}`,
     ...o.templates.map((t) => `value ${t.key} ${t.like} ${t.match}`),
-    ...templateFiles(o.templates).map(({ key, put, path }) => `put ${key} ${put.mode.toString(8)} ${path} ${put.path}`),
+    ...putFiles(o).map(({ key, put, path }) => `put ${key} ${put.mode.toString(8)} ${path} ${put.path}`),
     "",
   ].join("\n");
 }

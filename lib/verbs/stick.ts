@@ -14,6 +14,7 @@ import { formatBytes } from "../format.ts";
 import { imageFiles } from "../output/image.ts";
 import type { Conf } from "../plan/plan.ts";
 import { load, prepare, type Prepared } from "../prepare.ts";
+import { diskMark, readImage } from "../push/image.ts";
 import { imageName } from "../project.ts";
 import { measure } from "../rootfs/tree.ts";
 import { openSandbox } from "../tools.ts";
@@ -108,7 +109,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
     await span(c.emit, "manifest", "stick", () => manifestOf({ image, own, to: manifest, sandbox }));
     const files = await restoreFiles({
       name: p.conf.name, image, epoch: p.epoch, content: (await measure(image)).bytes, tarball: { file: tarball, bytes: statSync(tarball).size }, manifest,
-      layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), settings,
+      layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), mark: diskMark(await readImage(c.project, p.conf.name)), settings,
     });
     const output = c.options.output as string | undefined;
     if (output?.endsWith("/")) return plain(resolve(output), files);

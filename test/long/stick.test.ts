@@ -121,11 +121,12 @@ describe.skipIf(reason)("restored", () => {
     expect(hasLoader(target)).toBe(true);
     for (const line of ["`small`", "hostname = gw-017", "Checking   [####################################] 100 %", "Unpacking  [####################################] 100 %", "Verifying  [####################################] 100 %"]) expect(said).toContain(line);
     expect(said).not.toMatch(/\/dev\/sd/);
-    const is = await starts(target, "small", "hostname; cat /etc/hosts /etc/systemd/network/05-device.network; df --output=size -B1 / | tail -n 1");
+    const is = await starts(target, "small", "hostname; cat /etc/hosts /etc/systemd/network/05-device.network /var/lib/debcast/mark; df --output=size -B1 / | tail -n 1");
     expect(is).toMatch(/^gw-017\n/);
     expect(is).toContain("127.0.1.1 gw-017\n");
     expect(is).toContain("[Network]\nAddress=192.0.2.17/24\nGateway=192.0.2.1\n");
     expect(is).not.toContain("@");
+    expect(is).toMatch(/^image=[0-9a-f]+\nconf=small$/m);
     // It has grown to the disk.
     expect(Number(is.split("\n").at(-1))).toBeGreaterThan(3e9);
     expect(sha256(file)).toBe(before);

@@ -52,7 +52,7 @@ test.skipIf(programs.skip)("RESTORE holds the tarball, the manifest of its tree,
   const files = restore.list();
   expect(files.map((f) => f.replace(/debian-.*\.conf/, "debian-VERSION.conf"))).toEqual([
     "README.txt", "SHA256SUMS", "esp/EFI/BOOT/BOOTX64.EFI", "esp/loader/entries/debian-VERSION.conf", "esp/loader/loader.conf", "layout", "manifest",
-    "restore.conf", "small.tar.zst", "values/0", "values/1", "values/2", "values/3",
+    "restore.conf", "small.tar.zst", "values/0", "values/1", "values/2", "values/3", "values/4",
   ]);
   const out = join(parent, "restore");
   for (const file of files) {

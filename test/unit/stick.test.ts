@@ -27,7 +27,7 @@ const options: RestoreOptions = {
     { path: "loader/entries/debian-6.conf", content: "title Debian\n" },
   ],
   bootLoader: { path: "EFI/BOOT/BOOTX64.EFI", content: { file: join(dir, "loader.efi") } },
-  templates: templatesOf(image), settings: { disk: "only", confirm: false, values: { hostname: "gw-1" } },
+  templates: templatesOf(image), mark: "image=0\n", settings: { disk: "only", confirm: false, values: { hostname: "gw-1" } },
 };
 
 describe("what lies on the stick", () => {
@@ -59,10 +59,11 @@ describe("what lies on the stick", () => {
       value address 192.0.2.17/24 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$
       value gateway 192.0.2.1 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}$
       value dns 192.0.2.53 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}$
-      put hostname 644 values/0 /etc/hostname
-      put hostname 644 values/1 /etc/hosts
-      put serial 644 values/2 /etc/serial-number
-      put address 644 values/3 /etc/systemd/network/05-device.network
+      put - 644 values/0 /var/lib/debcast/mark
+      put hostname 644 values/1 /etc/hostname
+      put hostname 644 values/2 /etc/hosts
+      put serial 644 values/3 /etc/serial-number
+      put address 644 values/4 /etc/systemd/network/05-device.network
       "
     `);
   });
@@ -72,9 +73,9 @@ describe("what lies on the stick", () => {
     const files = new Map((await restoreFiles(options)).map((f) => [f.path, f.content]));
     const sums = String(files.get("SHA256SUMS")).trimEnd().split("\n").map((line) => line.slice(66));
     expect([...files.keys()].filter((path) => !sums.includes(path))).toEqual(["README.txt", "restore.conf", "SHA256SUMS"]);
-    expect(sums).toEqual(["base.tar.zst", "manifest", "layout", "esp/EFI/BOOT/BOOTX64.EFI", "esp/loader/loader.conf", "esp/loader/entries/debian-6.conf", "values/0", "values/1", "values/2", "values/3"]);
-    expect(files.get("values/1")).toBe("127.0.0.1 localhost\n127.0.1.1 @hostname@\n");
-    expect(files.get("values/3")).toBe("[Match]\nType=ether\n\n[Network]\nAddress=@address@\nGateway=@gateway@\nDNS=@dns@\n");
+    expect(sums).toEqual(["base.tar.zst", "manifest", "layout", "esp/EFI/BOOT/BOOTX64.EFI", "esp/loader/loader.conf", "esp/loader/entries/debian-6.conf", "values/0", "values/1", "values/2", "values/3", "values/4"]);
+    expect(files.get("values/2")).toBe("127.0.0.1 localhost\n127.0.1.1 @hostname@\n");
+    expect(files.get("values/4")).toBe("[Match]\nType=ether\n\n[Network]\nAddress=@address@\nGateway=@gateway@\nDNS=@dns@\n");
     expect(String(files.get("restore.conf")).split("\n").filter((line) => /^[^#]/.test(line))).toEqual(["disk = only", "confirm = no", "then = wait", "others = no", "hostname = gw-1"]);
   });
 
