@@ -132,7 +132,12 @@ export async function attach(line: Line): Promise<Connection> {
   const wrong: Judge = async (status, stderr) => {
     if (status !== 255) return status === 0 ? undefined : rootRefused(device, stderr);
     // A script may end with 255, too; and of a connection that ends, ssh learns a moment after who uses it.
-    for (let i = 0; i < 250 && !broken(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    const wait = async (seconds: number, until: () => boolean) => {
+      for (const end = Date.now() + seconds * 1000; !until() && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await wait(5, () => broken() !== undefined);
+    // It takes its socket away before it says why.
+    if (broken()) await wait(2, () => existsSync(join(dir, files.ended)) || !existsSync(dir));
     return broken() ?? (/^(mux_client|Connection closed by UNKNOWN|Control socket)/m.test(stderr) ? lost(device, stderr) : undefined);
   };
   return {
