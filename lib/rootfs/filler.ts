@@ -1,6 +1,6 @@
 // A second thread that fills files from the store's tars. Most of what packages weigh is in a few large files; while this thread
 // copies them, the one that places packages goes on with the many small ones.
-import type * as Fs from "node:fs";
+import * as fs from "node:fs";
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from "node:worker_threads";
 
 /** A file that is open and empty, and what it becomes. */
@@ -45,7 +45,7 @@ export function settleFills(): void {
 function startFiller(): Filler {
   const done = new Int32Array(new SharedArrayBuffer(4));
   const { port1: errors, port2 } = new MessageChannel();
-  const worker = new Worker(`(${serve.toString()})(require)`, { eval: true, workerData: { done, errors: port2 }, transferList: [port2], trackUnmanagedFds: false });
+  const worker = new Worker(`(${serve.toString()})(require, ${fillFile.toString()})`, { eval: true, workerData: { done, errors: port2 }, transferList: [port2], trackUnmanagedFds: false });
   worker.unref();
   errors.unref();
   let sent = 0;
@@ -66,38 +66,46 @@ function startFiller(): Filler {
   };
 }
 
-/** The thread. It is handed over as text: nothing outside may be named in here. */
-function serve(require: NodeJS.Require): void {
-  const { closeSync, fchmodSync, fchownSync, futimesSync, openSync, readSync, writeSync } = require("node:fs") as typeof Fs;
+/** The same at once, in this thread; `tar` is open, and the file stays open. */
+export function fillNow(fill: Fill, tar: number): void {
+  fillFile(fs, buffer, tar, fill);
+}
+
+const buffer = Buffer.allocUnsafe(1 << 20);
+
+/** Content first: writing takes setuid away, and moves the time. Handed over as text, as `serve` is: nothing outside may be named in here. */
+function fillFile({ fchmodSync, fchownSync, futimesSync, readSync, writeSync }: typeof fs, space: Buffer, tar: number, f: Fill): void {
+  for (let at = 0; at < f.size; ) {
+    const n = readSync(tar, space, 0, Math.min(space.length, f.size - at), f.offset + at);
+    if (n === 0) throw new Error(`${f.tar} is shorter than its index says`);
+    for (let written = 0; written < n; ) written += writeSync(f.fd, space, written, n - written);
+    at += n;
+  }
+  if (f.owner) fchownSync(f.fd, ...f.owner);
+  if (f.mode !== undefined) fchmodSync(f.fd, f.mode);
+  futimesSync(f.fd, f.mtime, f.mtime);
+}
+
+/** The thread. */
+function serve(require: NodeJS.Require, fill: typeof fillFile): void {
+  const files = require("node:fs") as typeof fs;
   const { parentPort, workerData } = require("node:worker_threads") as { parentPort: MessagePort; workerData: { done: Int32Array; errors: MessagePort } };
-  const buffer = Buffer.allocUnsafe(1 << 20);
+  const space = Buffer.allocUnsafe(1 << 20);
   let open = { path: "", fd: -1 };
 
   const tarOf = (path: string): number => {
     if (open.path === path) return open.fd;
-    if (open.fd !== -1) closeSync(open.fd);
-    open = { path, fd: openSync(path, "r") };
+    if (open.fd !== -1) files.closeSync(open.fd);
+    open = { path, fd: files.openSync(path, "r") };
     return open.fd;
-  };
-  const copy = (f: Fill): void => {
-    const tar = tarOf(f.tar);
-    for (let at = 0; at < f.size; ) {
-      const n = readSync(tar, buffer, 0, Math.min(buffer.length, f.size - at), f.offset + at);
-      if (n === 0) throw new Error(`${f.tar} is shorter than its index says`);
-      for (let written = 0; written < n; ) written += writeSync(f.fd, buffer, written, n - written);
-      at += n;
-    }
   };
   parentPort.on("message", (f: Fill) => {
     try {
-      copy(f);
-      if (f.owner) fchownSync(f.fd, ...f.owner);
-      if (f.mode !== undefined) fchmodSync(f.fd, f.mode);
-      futimesSync(f.fd, f.mtime, f.mtime);
+      fill(files, space, tarOf(f.tar), f);
     } catch (e) {
       workerData.errors.postMessage(e);
     } finally {
-      closeSync(f.fd);
+      files.closeSync(f.fd);
       Atomics.add(workerData.done, 0, 1);
       Atomics.notify(workerData.done, 0);
     }

@@ -2,14 +2,13 @@
 // 23,000 paths and 720 MB take about 1.5 s: a handful of system calls for each, all of them synchronous, and a second thread that
 // copies what is large (filler.ts).
 import {
-  chmodSync, closeSync, fchmodSync, fchownSync, futimesSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, readSync, readlinkSync,
-  rmSync, symlinkSync, utimesSync, writeSync,
+  chmodSync, closeSync, lchownSync, linkSync, lstatSync, lutimesSync, mkdirSync, openSync, readSync, readlinkSync, rmSync, symlinkSync, utimesSync,
 } from "node:fs";
 import { UserError } from "../errors.ts";
 import type { Entry } from "../store/store.ts";
 import type { Diversion, Names, Override } from "./diversions.ts";
 import type { Excluder } from "./excludes.ts";
-import { fillBeside, settleFills, type Fill } from "./filler.ts";
+import { fillBeside, fillNow, settleFills, type Fill } from "./filler.ts";
 import type { Inside } from "./inside.ts";
 import { settleConflict, type Owners } from "./owners.ts";
 import type { Package } from "./package.ts";
@@ -140,12 +139,13 @@ function placeFile(j: Job, e: Entry, target: string): void {
   const { uid, gid, mode } = ownership(j, e);
   // wx: made anew or not at all, so a link that lies there is never written through.
   const fd = replacing(j, e, target, () => openSync(target, "wx", mode & 0o777));
-  if (e.size >= large && fillBeside(fillOf(j, e, fd))) return;
+  const fill: Fill = {
+    fd, tar: j.pkg.stored.tar, offset: e.offset, size: e.size, mtime: e.mtime,
+    ...((uid !== 0 || gid !== 0) && { owner: [uid, gid] as const }), ...(needsChmod(mode, uid, gid) && { mode }),
+  };
+  if (e.size >= large && fillBeside(fill)) return;
   try {
-    copyRange(j, e, fd);
-    if (uid !== 0 || gid !== 0) fchownSync(fd, uid, gid);
-    if (needsChmod(mode, uid, gid)) fchmodSync(fd, mode);
-    futimesSync(fd, e.mtime, e.mtime);
+    fillNow(fill, j.tar);
   } finally {
     closeSync(fd);
   }
@@ -153,25 +153,6 @@ function placeFile(j: Job, e: Entry, target: string): void {
 
 /** Files of this size and more, in bytes, are worth handing over. */
 const large = 65_536;
-
-function fillOf(j: Job, e: Entry, fd: number): Fill {
-  const { uid, gid, mode } = ownership(j, e);
-  return {
-    fd, tar: j.pkg.stored.tar, offset: e.offset, size: e.size, mtime: e.mtime,
-    ...((uid !== 0 || gid !== 0) && { owner: [uid, gid] as const }), ...(needsChmod(mode, uid, gid) && { mode }),
-  };
-}
-
-const buffer = Buffer.allocUnsafe(1 << 20);
-
-function copyRange(j: Job, e: Entry, fd: number): void {
-  for (let done = 0; done < e.size; ) {
-    const n = readSync(j.tar, buffer, 0, Math.min(buffer.length, e.size - done), e.offset + done);
-    if (n === 0) throw new Error(`${j.pkg.stored.tar} is shorter than its index says`);
-    for (let written = 0; written < n; ) written += writeSync(fd, buffer, written, n - written);
-    done += n;
-  }
-}
 
 /** Does `make`, and once more after what lies at its place is gone. */
 function replacing<T>(j: Job, e: Entry, target: string, make: () => T): T {
