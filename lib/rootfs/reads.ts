@@ -118,15 +118,20 @@ function contentBehind(root: string, link: string): string {
 }
 
 /** Of files that were looked at before in this process: kernel modules are among the reads of several programs. */
-const known = new Map<string, Buffer>();
+const contents = new Map<string, Buffer>();
 
 function contentDigest(file: string, s: Stats): Buffer {
-  const key = `${s.ino} ${s.ctimeMs} ${s.mtimeMs} ${s.size}`;
-  const digest = known.get(key) ?? createHash("sha256").update(readFileSync(file)).digest();
-  // What has just been written may be written again without its time telling.
-  if (Date.now() - s.ctimeMs > 1000) known.set(key, digest);
+  const key = (t: Stats) => `${t.ino} ${t.ctimeMs} ${t.mtimeMs} ${t.size}`;
+  const known = contents.get(key(s));
+  if (known) return known;
+  const digest = createHash("sha256").update(readFileSync(file)).digest();
+  // What has just been written may be written again without its time telling, and may have been while it was read.
+  if (Date.now() - s.ctimeMs > settledMs && key(lstatSync(file)) === key(s)) contents.set(key(s), digest);
   return digest;
 }
+
+/** Of the kernel's clock for files a tick is 4 ms, and 10 at most. */
+const settledMs = 1000;
 
 function sha256(data: string | Uint8Array): string {
   return createHash("sha256").update(data).digest("hex");
