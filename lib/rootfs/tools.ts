@@ -5,8 +5,9 @@
 // the tree now: every path's inode, size, mode and ctime, so that whatever was touched since is made again.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Emit } from "../events.ts";
+import { othersBuild, signIn } from "../layers/shelf.ts";
 import type { Lock } from "../lock.ts";
 import { ownerMap } from "../namespace.ts";
 import { prepareTools, type Sandbox } from "../sandbox.ts";
@@ -37,15 +38,25 @@ export async function ensureTools(o: ToolsOptions): Promise<Sandbox> {
   const debs = o.lock.debs.filter((d) => d.roles.includes("tools")).map((d) => d.sha256).sort();
   const key = createHash("sha256").update([format, ...debs].join("\n")).digest("hex").slice(0, 16);
   const tools = join(o.dir, `${key}.${ownerMap()}`);
-  signIn(o.dir);
+  use(o.dir);
   if (o.cache === false || !isWhole(tools)) await replaceTree(tools, await Promise.all(debs.map((d) => o.store.get(d))));
   return { tools, epoch: o.epoch };
+}
+
+const used = new Set<string>();
+
+/** Notes that this process runs programs of some tree in `dir`, for as long as it lives. */
+function use(dir: string): void {
+  if (used.has(dir)) return;
+  used.add(dir);
+  mkdirSync(dir, { recursive: true });
+  process.once("exit", signIn(dir));
 }
 
 /** Made beside its place and renamed, so that it is never there in part. */
 async function replaceTree(tools: string, debs: readonly StoredDeb[]): Promise<void> {
   const fresh = `${tools}.new.${process.pid}`;
-  await removeAbandoned(tools);
+  await removeAbandoned(dirname(tools));
   assemble(fresh, debs);
   const print = fingerprint(fresh);
   const old = `${tools}.old.${process.pid}`;
@@ -54,20 +65,7 @@ async function replaceTree(tools: string, debs: readonly StoredDeb[]): Promise<v
   writeFileSync(`${printFile(tools)}.${process.pid}`, print);
   renameSync(`${printFile(tools)}.${process.pid}`, printFile(tools));
   // What somebody's programs run in stays until nobody is left who may be one of them.
-  if (!othersUse(join(tools, ".."))) await removeTree(old);
-}
-
-/** A note that this process runs programs of some tree in `dir`, for as long as it lives. */
-function signIn(dir: string): void {
-  const note = join(dir, `user.${process.pid}`);
-  if (existsSync(note)) return;
-  mkdirSync(dir, { recursive: true });
-  writeFileSync(note, "");
-  process.once("exit", () => rmSync(note, { force: true }));
-}
-
-function othersUse(dir: string): boolean {
-  return readdirSync(dir).some((name) => name.startsWith("user.") && name !== `user.${process.pid}` && existsSync(`/proc/${name.slice("user.".length)}`));
+  if (!othersBuild(dirname(tools))) await removeTree(old);
 }
 
 function assemble(root: string, debs: readonly StoredDeb[]): void {
@@ -114,14 +112,12 @@ function fingerprint(tools: string): string {
 }
 
 /** What a killed build left, and trees that were in use when another one took their place. */
-async function removeAbandoned(tools: string): Promise<void> {
-  const dir = join(tools, "..");
-  mkdirSync(dir, { recursive: true });
-  const inUse = othersUse(dir);
+async function removeAbandoned(dir: string): Promise<void> {
+  const inUse = othersBuild(dir);
   for (const name of readdirSync(dir)) {
-    const [, what, pid] = /(?:^|\.)(new|old|state|user)\.(\d+)$/.exec(name) ?? [];
-    if (pid === undefined || (Number(pid) !== process.pid && existsSync(`/proc/${pid}`))) continue;
-    if ((what === "old" && inUse) || name === `user.${process.pid}`) continue;
-    await removeTree(join(dir, name));
+    const [, what, pid] = /(?:^|\.)(new|old|state|builder)\.(\d+)$/.exec(name) ?? [];
+    if (pid === undefined || (what === "old" && inUse)) continue;
+    const own = Number(pid) === process.pid && what !== "builder";
+    if (own || !existsSync(`/proc/${pid}`)) await removeTree(join(dir, name));
   }
 }

@@ -188,7 +188,7 @@ test("a tools tree that another process may be running in stays until that one h
   const { tools } = await small.freshTools(dir);
   const other = spawn("sleep", ["100"]);
   try {
-    writeFileSync(join(dir, `user.${other.pid}`), "");
+    writeFileSync(join(dir, `builder.${other.pid}`), "");
     const running = inTools({ tools, epoch: 0 }, { argv: ["sh", "-c", "sleep 1; sed --version | head -n 1; cat /dev/null && echo whole"], binds: [] });
     await setTimeout(500);
     await small.freshTools(dir);
