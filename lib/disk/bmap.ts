@@ -72,15 +72,26 @@ export function writeBmap(file: string, map: { ranges: readonly Range[]; bytes: 
   writeFileSync(file, text(sum));
 }
 
+/** Bytes that hold anything. */
+export function mappedBytes(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, r) => sum + r.last - r.first + 1, 0) * blockSize;
+}
+
+/** Maps `file`, into the file `bmap` if one is given; returns the bytes that hold anything. */
+export function mapDisk(file: string, bmap: string | undefined): number {
+  const map = mappedRanges(file);
+  if (bmap !== undefined) writeBmap(bmap, map);
+  return mappedBytes(map.ranges);
+}
+
 function bmapText({ ranges, bytes }: { ranges: readonly Range[]; bytes: number }, checksum: string): string {
-  const mapped = ranges.reduce((sum, r) => sum + r.last - r.first + 1, 0);
   const lines = ranges.map((r) => `        <Range chksum="${r.sha256}">${r.first === r.last ? ` ${r.first} ` : ` ${r.first}-${r.last} `}</Range>`);
   return `<?xml version="1.0" ?>
 <bmap version="2.0">
     <ImageSize> ${bytes} </ImageSize>
     <BlockSize> ${blockSize} </BlockSize>
     <BlocksCount> ${Math.ceil(bytes / blockSize)} </BlocksCount>
-    <MappedBlocksCount> ${mapped} </MappedBlocksCount>
+    <MappedBlocksCount> ${mappedBytes(ranges) / blockSize} </MappedBlocksCount>
     <ChecksumType> sha256 </ChecksumType>
     <BmapFileChecksum> ${checksum} </BmapFileChecksum>
     <BlockMap>

@@ -6,7 +6,7 @@ import type { Emit } from "../events.ts";
 import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { run } from "../run.ts";
-import { blockSize, mappedRanges, type Range } from "./bmap.ts";
+import { blockSize, mappedBytes, mappedRanges, type Range } from "./bmap.ts";
 
 export interface BlockDevice {
   readonly path: string;
@@ -53,7 +53,7 @@ const step = 4 << 20;
 /** Writes the image `file` and compares; the beginning, without which nothing starts, comes last. */
 export async function writeDevice(file: string, device: BlockDevice, emit: Emit): Promise<void> {
   const map = mappedRanges(file);
-  const total = 2 * map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * blockSize, 0);
+  const total = 2 * mappedBytes(map.ranges);
   let done = 0;
   const tell = (n: number) => emit({ type: "progress", stage: "disk", done: (done += n), total, unit: "bytes", label: device.path });
   const from = openSync(file, "r");

@@ -1,6 +1,6 @@
 import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
+import { mapDisk } from "../disk/bmap.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
 import { makeDisk } from "../disk/make.ts";
@@ -40,7 +40,10 @@ export const verb: Verb = {
     const { boot, layout, seed } = diskOfImage(p, image);
     const sandbox = await openSandbox(c, p.lock, async () => p);
     const work = join(c.project.outDir, `.${p.conf.name}.disk`);
-    const o = { layout, image, sandbox, work: `${work}.values`, mark: diskMark(await readImage(c.project, p.conf.name)) };
+    // All of the image is read for it, beside the programs that make the file systems.
+    const mark = readImage(c.project, p.conf.name).then(diskMark);
+    mark.catch(() => {});
+    const o = { layout, image, sandbox, work: `${work}.values`, mark };
     const whole = { image, layout, boot, sandbox, work, seed };
     if (rows) return table(c, { rows, whole, o });
     const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
@@ -56,7 +59,7 @@ export const verb: Verb = {
 
 interface Making {
   readonly whole: Omit<Parameters<typeof makeDisk>[0], "file">;
-  readonly o: Parameters<typeof setValues>[2];
+  readonly o: Omit<Parameters<typeof setValues>[2], "mark"> & { readonly mark: Promise<string> };
 }
 
 /** Makes one disk; returns the bytes that are not zeros. */
@@ -65,8 +68,8 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
   const raw = kind === "img" ? m.file : `${m.file}.raw`;
   let written = 0;
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
-    await setValues(part, m.values, m.o);
-    written = await span(c.emit, "block map", "disk", async () => mapped(part, kind === "img" ? `${m.file}.bmap` : undefined));
+    await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
+    written = await span(c.emit, "block map", "disk", async () => mapDisk(part, kind === "img" ? `${m.file}.bmap` : undefined));
   });
   if (kind === "img") return written;
   try {
@@ -75,12 +78,6 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
     rmSync(raw, { force: true });
   }
   return statSync(m.file).size;
-}
-
-function mapped(part: string, bmap: string | undefined): number {
-  const map = mappedRanges(part);
-  if (bmap !== undefined) writeBmap(bmap, map);
-  return map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * blockSize, 0);
 }
 
 /** The first one is made, the others are copies of it with other values. */
@@ -94,8 +91,8 @@ async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }):
       await stage(c.emit, "disk", async () => {
         const part = `${file}.part`;
         copyFileSync(plain, part, constants.COPYFILE_FICLONE);
-        await setValues(part, row, m.o);
-        mapped(part, `${file}.bmap`);
+        await setValues(part, row, { ...m.o, mark: await m.o.mark });
+        mapDisk(part, `${file}.bmap`);
         renameSync(part, file);
       }, () => row.hostname!);
       files.push(file);

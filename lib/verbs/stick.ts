@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { runVerb } from "../child.ts";
-import { blockSize, mappedRanges, writeBmap } from "../disk/bmap.ts";
+import { mapDisk } from "../disk/bmap.ts";
 import { bootLoader, type BootFile } from "../disk/boot.ts";
 import { parseSet, templatesOf } from "../disk/devices.ts";
 import { makeDisk, placeFiles } from "../disk/make.ts";
@@ -106,10 +106,13 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
   try {
     const tarball = tarballOf(c);
     const manifest = join(work, "manifest");
-    await span(c.emit, "manifest", "stick", () => manifestOf({ image, own, to: manifest, sandbox }));
+    const [{ bytes: content }, mark] = await Promise.all([
+      measure(image), readImage(c.project, p.conf.name).then(diskMark),
+      span(c.emit, "manifest", "stick", () => manifestOf({ image, own, to: manifest, sandbox })),
+    ]);
     const files = await restoreFiles({
-      name: p.conf.name, image, epoch: p.epoch, content: (await measure(image)).bytes, tarball: { file: tarball, bytes: statSync(tarball).size }, manifest,
-      layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), mark: diskMark(await readImage(c.project, p.conf.name)), settings,
+      name: p.conf.name, image, epoch: p.epoch, content, tarball: { file: tarball, bytes: statSync(tarball).size }, manifest,
+      layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), mark, settings,
     });
     const output = c.options.output as string | undefined;
     if (output?.endsWith("/")) return plain(resolve(output), files);
@@ -118,9 +121,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
     const layout = stickLayout(starts.layout, bytesOf(files), seed);
     let written = 0;
     await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
-      const map = mappedRanges(part);
-      writeBmap(`${file}.bmap`, map);
-      written = map.ranges.reduce((sum, r) => sum + (r.last - r.first + 1) * blockSize, 0);
+      written = mapDisk(part, `${file}.bmap`);
     });
     return { file, bytes: layout.bytes, written };
   } finally {
