@@ -43,7 +43,7 @@ find . -xdev \\( ${paths} \\) -prune -o -printf '${seenFormat}' \\( -type f -fpr
 echo '${end}'
 xargs -0 -r sha256sum -z -- < "$d/files" || :
 echo '${end}'
-case $(uname -m) in ${call} *) echo 'what machine is this?' >&2; exit 1;; esac
+case $(uname -m) in ${call} *) echo "debcast cannot ask for attributes of files on $(uname -m)" >&2; exit 1;; esac
 perl -0lne "print if syscall($call, \\$_, 0, 0) > 0" < "$d/all" > "$d/some"
 cat "$d/some"
 echo '${end}'

@@ -25,7 +25,7 @@ export async function* members(tar: AsyncIterable<Buffer>, keeps: (index: number
     if (head === undefined || head.every((b) => b === 0)) return;
     const type = String.fromCharCode(head[156]!);
     const text = (at: number, length: number) => head.toString("latin1", at, at + length).replace(/\0.*$/s, "");
-    const size = Number(type === "x" ? NaN : (pax.get("size") ?? NaN)) || numberAt(head, 124, 12);
+    const size = type !== "x" && pax.has("size") ? Number(pax.get("size")) : numberAt(head, 124, 12);
     if (type === "x") {
       pax = records((await input.exactly(padded(size)))!.subarray(0, size));
       continue;

@@ -10,16 +10,22 @@ import { mountsIn } from "./protect.ts";
 export const state = "/var/lib/debcast";
 export const temporary = `${state}/tmp`;
 
-const script = `
-umask 022
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-export PATH LC_ALL
-d=${state} slot=/run/debcast-slot lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
+/** Functions of the shell: the lines of a file with a word before each, and what there is of a mark, which `parseMarks` reads. */
+export const marksScript = `
+d=${state}
 lines() { while IFS= read -r l || [ -n "$l" ]; do printf '%s %s\\n' "$2" "$l"; done < "$1"; }
 marks() {
   [ ! -f $d/mark ] || lines $d/mark mark
   [ ! -e $d/half ] || { echo half; lines $d/half half; }
 }
+`;
+
+const script = `
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+export PATH LC_ALL
+${marksScript}
+slot=/run/debcast-slot lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
 hello() {
   lines /proc/sys/kernel/osrelease kernel
   lines /proc/sys/kernel/random/boot_id boot

@@ -1,6 +1,6 @@
 // How a device is doing, asked with one script of few programs: on a small or emulated device each of them takes a while.
 import type { Connection } from "./connection.ts";
-import { fieldsOf, parseMarks, state } from "./remote.ts";
+import { fieldsOf, marksScript, parseMarks, state } from "./remote.ts";
 
 export interface Status {
   /** Of the image that it is: its id, conf, lock, when and by whom it was pushed; empty when no push nor disk left one. */
@@ -29,11 +29,10 @@ export interface Space {
 }
 
 const script = `
+${marksScript}
 say() { printf '%s %s\\n' "$@"; }
-lines() { while IFS= read -r l || [ -n "$l" ]; do say "$2" "$l"; done < "$1"; }
-[ ! -f ${state}/mark ] || lines ${state}/mark mark
+marks
 [ ! -f /persist/push/tree${state}/mark ] || lines /persist/push/tree${state}/mark staged
-[ ! -e ${state}/half ] || { echo half; lines ${state}/half half; }
 read -r name < /proc/sys/kernel/hostname; say hostname "$name"
 read -r kernel < /proc/sys/kernel/osrelease; say kernel "$kernel"
 read -r up _ < /proc/uptime; say uptime "$up"

@@ -29,7 +29,7 @@ export async function pushOne(c: Pick<Context, "options" | "emit">, o: { device:
   const { connection, remote, at } = connected!;
   const dryRun = c.options["dry-run"] === true;
   const persist = c.options.persist === true;
-  if (c.options.reboot === true && !persist && /^(overlay|tmpfs)$/.test(remote.hello.root.type)) throw new UserError("push.reboot-ram", `/ of \`${o.device.name}\` is in RAM: what is pushed into it would be gone after a restart`, { hint: "debcast push --persist --reboot   # puts it on its disk", exit: exitStatus.usage });
+  if (c.options.reboot === true && !persist && /^(overlay|tmpfs)$/.test(remote.hello.root.type)) throw new UserError("push.reboot-ram", `/ of \`${o.device.name}\` is in RAM: what is pushed into it would be gone after a restart`, { hint: `debcast push --persist --reboot ${o.device.name}   # puts it on its disk`, exit: exitStatus.usage });
   try {
     const r = await pushTo(connection, remote, image, { emit: c.emit, full: c.options.full === true, dryRun, persist, replace: c.options.replace === true });
     const result = { ...r, dryRun, rebooted: false, ms: { build: Math.round(built - start), connect: Math.round(at - start), ...r.ms } };
