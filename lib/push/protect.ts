@@ -7,8 +7,11 @@ import { asBytes } from "./inventory.ts";
  */
 export type Whose = "image" | "device" | "seed" | "account" | "setting";
 
+/** Where every Linux has mounts of its own. */
+const ofLinux = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp"];
+
 /** Paths with all that is below them. */
-const ofDevice = ["/etc/machine-id", "/persist", "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/lib/debcast", "/lost+found"];
+const ofDevice = [...ofLinux, "/etc/machine-id", "/persist", "/var/lib/debcast", "/lost+found"];
 
 const seeds = ["/home", "/root", "/var/log"];
 
@@ -44,6 +47,6 @@ export function mountsIn(table: string): { readonly root: { readonly type: strin
   const root = rows.findLast((r) => r[1] === "/");
   return {
     root: { type: root?.[2] ?? "", options: (root?.[3] ?? "").split(",") },
-    others: [...new Set(rows.map(where))].filter((w) => w !== "/" && !ofDevice.some((p) => isBelow(w, p))),
+    others: [...new Set(rows.map(where))].filter((w) => w !== "/" && !ofLinux.some((p) => isBelow(w, p))),
   };
 }

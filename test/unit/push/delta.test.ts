@@ -86,5 +86,5 @@ test("a mount cannot become a link", () => {
 
 test("mounts of a device", () => {
   const table = "rootfs / rootfs rw 0 0\nroot / overlay rw,lowerdir=/run/root-image 0 0\nproc /proc proc rw 0 0\n/dev/sda3 /persist ext4 ro 0 0\n/dev/sda4 /var/log ext4 rw 0 0\n/dev/sda5 /srv/my\\040data ext4 rw 0 0\ntmpfs /run/lock tmpfs rw 0 0\n";
-  expect(mountsIn(table)).toEqual({ root: { type: "overlay", options: ["rw", "lowerdir=/run/root-image"] }, others: ["/var/log", "/srv/my data"] });
+  expect(mountsIn(table)).toEqual({ root: { type: "overlay", options: ["rw", "lowerdir=/run/root-image"] }, others: ["/persist", "/var/log", "/srv/my data"] });
 });
