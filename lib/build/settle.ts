@@ -1,11 +1,10 @@
 // After the scriptlets: what depends on the whole tree, the initramfs, and the cleaning up.
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
 import { shelfDir } from "../layers/shelf.ts";
 import { touchedBy } from "../output/image.ts";
 import { UserError } from "../errors.ts";
 import type { Ledger } from "../lock.ts";
-import { applyAll, openDeferred, remembered, type DeferredOptions, type Outcome } from "../rootfs/deferred.ts";
+import { applyAll, identityOf, openDeferred, remembered, type DeferredOptions, type Outcome } from "../rootfs/deferred.ts";
 import { clean } from "../rootfs/hygiene.ts";
 import { hooksKnown, initramfsReads } from "../rootfs/initramfs.ts";
 import { agrees, applyLedger, withNames, type Settled } from "../rootfs/ledger.ts";
@@ -30,8 +29,8 @@ function deferring(w: Works, changed: ReadonlySet<string>): DeferredOptions {
 
 interface SettleFacts {
   readonly ids: Settled;
-  /** What was remembered of depmod and its like. */
-  readonly modules: readonly string[];
+  /** Says what depmod and its like changed; null where that cannot be told. */
+  readonly modules: string | null;
 }
 
 /** Ids, files that must be there, and what the initramfs is made of. */
@@ -48,7 +47,7 @@ export async function settleTree(w: Works): Promise<void> {
       const modules = await openDeferred(deferring(w, changed)).run(root, w.installed.calls, "modules");
       applyAll(modules, root);
       const { settled } = await applyLedger(root, w.ids.ledger, sandbox);
-      return { facts: { ids: settled, modules: modules.map(memoOf) }, state: "inputs" };
+      return { facts: { ids: settled, modules: identityOf(modules) ?? null }, state: "inputs" };
     },
   });
   const { ids, modules } = layer.facts as SettleFacts;
@@ -91,20 +90,15 @@ export async function makeCaches(w: Works, meanwhile: () => void): Promise<void>
       };
       const changes = chain.layered ? await both() : [await caches(), await initramfs()];
       applyAll(changes.flat(), root);
-      // Twice the same is twice the same files.
-      return { facts: { same: changes.flat().map(memoOf).join(" ") }, state: "inputs" };
+      return { facts: { same: identityOf(changes.flat()) }, state: "inputs" };
     },
   });
 }
 
-/** What a change was remembered under. */
-function memoOf(tree: Outcome): string {
-  return basename(tree ?? "").replace(/-.*/, "");
-}
-
 function initramfsOf(w: Works, { root, kernel, o }: { root: string; kernel: string; o: DeferredOptions }): Promise<Outcome> {
-  const forget = !hooksKnown(root);
-  const reads = forget || !w.chain.layered ? "" : [...w.installed.modules!, initramfsReads(root, { kernel, changed: w.installed.changed!, identity: o.identity, digest: o.digest, epoch: w.p.epoch })].join(" ");
+  const modules = w.installed.modules!;
+  const forget = !hooksKnown(root) || modules === null;
+  const reads = forget || !w.chain.layered ? "" : [modules, initramfsReads(root, { kernel, changed: w.installed.changed!, identity: o.identity, digest: o.digest, epoch: w.p.epoch })].join(" ");
   // zstd comes to the same bytes with any number of threads.
   const env = { ZSTD_NBTHREADS: String(availableParallelism()) };
   return remembered(o, root, { name: "initramfs", argv: ["/usr/sbin/update-initramfs", "-c", "-k", kernel], env, reads, forget });

@@ -38,7 +38,8 @@ export interface Installed {
   digests?: KnownDigests;
   /** Paths that scriptlets changed, before anything was settled. */
   changed?: ReadonlySet<string>;
-  modules?: readonly string[];
+  /** As in `SettleFacts`. */
+  modules?: string | null;
 }
 
 export interface Works {

@@ -44,6 +44,14 @@ export interface Remembered {
   readonly forget?: boolean;
 }
 
+/** What some work changed. */
+export interface Change {
+  /** Its tree, as that of a layer. */
+  readonly tree: string;
+  /** Says all of it; undefined where the inputs of the work do not. */
+  readonly id: string | undefined;
+}
+
 export interface ChainOptions {
   /** false: one plain tree, as where no overlay can be mounted. */
   readonly layers: boolean;
@@ -67,10 +75,10 @@ export interface Chain {
   /** The tree as it is now, or as it was with these layers, to be looked at; with overlays, what is written there is lost. */
   look<T>(use: (root: string) => Promise<T>, trees?: readonly string[]): Promise<T>;
   /**
-   * Runs `work` on an overlay over the tree of a link that is being made, and gives the tree of what it changed, or the one of
-   * the last time that all inputs were the same. Without overlays `work` changes the tree itself, and there is nothing to give.
+   * Runs `work` on an overlay over the tree of a link that is being made, and gives what it changed, or what it did the last time
+   * that all inputs were the same. Without overlays `work` changes the tree itself, and there is nothing to give.
    */
-  remember(r: Remembered): Promise<string | undefined>;
+  remember(r: Remembered): Promise<Change | undefined>;
   /** Says all of the tree so far. */
   readonly state: string;
   /** Names of the trees of the stack on the shelf, lowest first. */

@@ -3,7 +3,7 @@ import { readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { removeTree } from "../rootfs/tree.ts";
 import type { Shell } from "../run/shell.ts";
-import type { Chain, ChainOptions, Link, Remembered, Result, Told } from "./chain.ts";
+import type { Chain, ChainOptions, Change, Link, Remembered, Result, Told } from "./chain.ts";
 import { clampLayer, digestOf } from "./delta.ts";
 import { mountOverlay, openBench, unmount } from "./overlay.ts";
 import { hashOf, idOf, newTree, signIn, sweep, type Layer } from "./shelf.ts";
@@ -22,7 +22,7 @@ export class Layered implements Chain {
   #benches = 0;
   #failed: string | undefined;
   /** What is being remembered right now, or has been in this build. */
-  readonly #remembering = new Map<string, Promise<string>>();
+  readonly #remembering = new Map<string, Promise<Change>>();
   readonly #signOut: () => void;
   readonly #shell: Shell;
   #lastPut = performance.now();
@@ -113,7 +113,7 @@ export class Layered implements Chain {
     }
   }
 
-  remember(r: Remembered): Promise<string> {
+  remember(r: Remembered): Promise<Change> {
     const id = idOf("remembered", r.name, r.inputs);
     const underWay = r.forget ? undefined : this.#remembering.get(id);
     if (underWay) return underWay;
@@ -122,13 +122,13 @@ export class Layered implements Chain {
     return made;
   }
 
-  async #rememberAs(id: string, r: Remembered): Promise<string> {
+  async #rememberAs(id: string, r: Remembered): Promise<Change> {
     const { shelf, memo, cache } = this.#o;
     const there = cache && !r.forget ? memo.find(id) : undefined;
     if (there?.tree) {
       // What is taken out of it cannot be told apart later, so it is looked at before.
       const spoilt = await memo.touched([there]);
-      if (spoilt.size === 0) return join(memo.dir, there.tree);
+      if (spoilt.size === 0) return { tree: join(memo.dir, there.tree), id };
       memo.drop(id);
     }
     const bench = openBench(shelf.dir, this.#nextBench());
@@ -140,11 +140,11 @@ export class Layered implements Chain {
     }
     const tree = join(shelf.dir, bench, "u");
     clampLayer(tree, this.#o.epoch);
-    if (r.forget) return tree;
+    if (r.forget) return { tree, id: undefined };
     const name = newTree(id);
     renameSync(tree, join(memo.dir, name));
     this.#learnt.push({ id, name: r.name, below: "", inputs: r.inputs, state: "", tree: name, facts: null });
-    return join(memo.dir, name);
+    return { tree: join(memo.dir, name), id };
   }
 
   async spoilt(): Promise<readonly { layer: Layer; path: string }[]> {

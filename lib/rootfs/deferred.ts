@@ -3,14 +3,17 @@
 //
 // Remembered is what the program changed, under a digest of its calls, of the files that it reads, and of the packages that it is
 // made of. Whether remembered or just made, the change is put into the tree the same way.
-import { chmodSync, copyFileSync, lchownSync, lstatSync, lutimesSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync, closeSync, copyFileSync, lchownSync, lstatSync, lutimesSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, type Stats,
+} from "node:fs";
 import { UserError } from "../errors.ts";
 import { span, type Emit } from "../events.ts";
-import type { Chain } from "../layers/chain.ts";
+import type { Chain, Change } from "../layers/chain.ts";
 import { isGone } from "../layers/delta.ts";
 import { anyStatus, lastLines } from "../run.ts";
 import { inSandbox, type Sandbox } from "../sandbox.ts";
 import type { Entry } from "../store/store.ts";
+import { fillBeside, settleFills, worthHandingOver } from "./filler.ts";
 import { resolveIn } from "./paths.ts";
 import { readsDigestBeside, type Reads } from "./reads.ts";
 import { walk } from "./tree.ts";
@@ -89,7 +92,7 @@ export interface DeferredOptions {
 }
 
 /** What a program changed, to be put into the tree; undefined when it changed the tree itself. */
-export type Outcome = string | undefined;
+export type Outcome = Change | undefined;
 
 export function openDeferred(o: DeferredOptions): Deferred {
   return {
@@ -123,7 +126,13 @@ export async function remembered(o: DeferredOptions, root: string, step: { name:
 
 /** Puts the changes of several programs into the tree, in their order. */
 export function applyAll(changes: readonly Outcome[], root: string): void {
-  for (const tree of changes) if (tree !== undefined) apply(tree, root);
+  for (const change of changes) if (change) apply(change.tree, root);
+  settleFills();
+}
+
+/** Says all of these changes, so that the same changes twice are the same files; undefined where one of them cannot be told. */
+export function identityOf(changes: readonly Outcome[]): string | undefined {
+  return changes.some((c) => c && c.id === undefined) ? undefined : changes.map((c) => c?.id ?? "").join(" ");
 }
 
 /** Calls of one program, in their order; a call that was made twice is made once. */
@@ -194,6 +203,13 @@ function list(root: string, dir: string): string[] {
 /** Directories that hold nothing of the image. */
 const passing = /^\/(dev|proc|sys|run|tmp|var\/tmp|var\/log)(\/|$)/;
 
+function copiedBeside(from: string, s: Stats, to: string): boolean {
+  const fd = openSync(to, "wx", 0o600);
+  if (fillBeside({ fd, from, offset: 0, size: s.size, owner: [s.uid, s.gid], mode: s.mode & 0o7777, mtime: s.mtimeMs / 1000 })) return true;
+  closeSync(fd);
+  return false;
+}
+
 /** Puts what a program changed, as the layer `tree` has it, into the tree at `root`. */
 function apply(tree: string, root: string): void {
   walk(tree, (path, s) => {
@@ -205,6 +221,7 @@ function apply(tree: string, root: string): void {
     if (isGone(s)) return;
     if (s.isDirectory()) mkdirSync(at);
     else if (s.isSymbolicLink()) symlinkSync(readlinkSync(tree + path), at);
+    else if (s.size >= worthHandingOver && copiedBeside(tree + path, s, at)) return;
     else copyFileSync(tree + path, at);
     lchownSync(at, s.uid, s.gid);
     if (!s.isSymbolicLink()) chmodSync(at, s.mode & 0o7777);

@@ -1,13 +1,13 @@
-// A second thread that fills files from the store's tars. Most of what packages weigh is in a few large files; while this thread
-// copies them, the one that places packages goes on with the many small ones.
+// A second thread that fills files from others. Most of what packages weigh is in a few large files; while this thread copies them
+// out of the store's tars, the one that places packages goes on with the many small ones.
 import * as fs from "node:fs";
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from "node:worker_threads";
 
 /** A file that is open and empty, and what it becomes. */
 export interface Fill {
   readonly fd: number;
-  /** Where its content lies: `size` bytes of the file `tar`, from `offset`. */
-  readonly tar: string;
+  /** Where its content lies: `size` bytes of the file `from`, from `offset`. */
+  readonly from: string;
   readonly offset: number;
   readonly size: number;
   /** Given where it is not root's. */
@@ -22,6 +22,9 @@ interface Filler {
   take(fill: Fill): boolean;
   settle(): void;
 }
+
+/** Files of this size and more, in bytes, are worth handing over. */
+export const worthHandingOver = 65_536;
 
 /** Files that wait are open. */
 const most = 64;
@@ -66,18 +69,18 @@ function startFiller(): Filler {
   };
 }
 
-/** The same at once, in this thread; `tar` is open, and the file stays open. */
-export function fillNow(fill: Fill, tar: number): void {
-  fillFile(fs, buffer, tar, fill);
+/** The same at once, in this thread; `from` is open, and the file stays open. */
+export function fillNow(fill: Fill, from: number): void {
+  fillFile(fs, buffer, from, fill);
 }
 
 const buffer = Buffer.allocUnsafe(1 << 20);
 
 /** Content first: writing takes setuid away, and moves the time. Handed over as text, as `serve` is: nothing outside may be named in here. */
-function fillFile({ fchmodSync, fchownSync, futimesSync, readSync, writeSync }: typeof fs, space: Buffer, tar: number, f: Fill): void {
+function fillFile({ fchmodSync, fchownSync, futimesSync, readSync, writeSync }: typeof fs, space: Buffer, from: number, f: Fill): void {
   for (let at = 0; at < f.size; ) {
-    const n = readSync(tar, space, 0, Math.min(space.length, f.size - at), f.offset + at);
-    if (n === 0) throw new Error(`${f.tar} is shorter than its index says`);
+    const n = readSync(from, space, 0, Math.min(space.length, f.size - at), f.offset + at);
+    if (n === 0) throw new Error(`${f.from} is shorter than its index says`);
     for (let written = 0; written < n; ) written += writeSync(f.fd, space, written, n - written);
     at += n;
   }
@@ -93,7 +96,7 @@ function serve(require: NodeJS.Require, fill: typeof fillFile): void {
   const space = Buffer.allocUnsafe(1 << 20);
   let open = { path: "", fd: -1 };
 
-  const tarOf = (path: string): number => {
+  const opened = (path: string): number => {
     if (open.path === path) return open.fd;
     if (open.fd !== -1) files.closeSync(open.fd);
     open = { path, fd: files.openSync(path, "r") };
@@ -101,7 +104,7 @@ function serve(require: NodeJS.Require, fill: typeof fillFile): void {
   };
   parentPort.on("message", (f: Fill) => {
     try {
-      fill(files, space, tarOf(f.tar), f);
+      fill(files, space, opened(f.from), f);
     } catch (e) {
       workerData.errors.postMessage(e);
     } finally {

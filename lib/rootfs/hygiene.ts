@@ -47,10 +47,10 @@ export async function clean(root: string, o: { epoch: number }): Promise<void> {
 /** Everything that packages put into the directories cleaned here. */
 export function shippedPaths(root: string): ReadonlySet<string> {
   const shipped = new Set<string>();
-  const info = "/var/lib/dpkg/info";
-  for (const name of list(root, info)) {
-    if (!name.endsWith(".list")) continue;
-    for (const path of readFileSync(resolveIn(root, `${info}/${name}`), "utf8").split("\n")) if (path !== "/.") shipped.add(path);
+  const info = resolveIn(root, "/var/lib/dpkg/info");
+  for (const entry of existsSync(info) ? readdirSync(info, { withFileTypes: true }) : []) {
+    if (!entry.isFile() || !entry.name.endsWith(".list")) continue;
+    for (const path of readFileSync(join(info, entry.name), "utf8").split("\n")) if (path !== "/.") shipped.add(path);
   }
   return shipped;
 }

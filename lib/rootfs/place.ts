@@ -8,7 +8,7 @@ import { UserError } from "../errors.ts";
 import type { Entry } from "../store/store.ts";
 import type { Diversion, Names, Override } from "./diversions.ts";
 import type { Excluder } from "./excludes.ts";
-import { fillBeside, fillNow, settleFills, type Fill } from "./filler.ts";
+import { fillBeside, fillNow, settleFills, worthHandingOver, type Fill } from "./filler.ts";
 import type { Inside } from "./inside.ts";
 import { settleConflict, type Owners } from "./owners.ts";
 import type { Package } from "./package.ts";
@@ -140,19 +140,16 @@ function placeFile(j: Job, e: Entry, target: string): void {
   // wx: made anew or not at all, so a link that lies there is never written through.
   const fd = replacing(j, e, target, () => openSync(target, "wx", mode & 0o777));
   const fill: Fill = {
-    fd, tar: j.pkg.stored.tar, offset: e.offset, size: e.size, mtime: e.mtime,
+    fd, from: j.pkg.stored.tar, offset: e.offset, size: e.size, mtime: e.mtime,
     ...((uid !== 0 || gid !== 0) && { owner: [uid, gid] as const }), ...(needsChmod(mode, uid, gid) && { mode }),
   };
-  if (e.size >= large && fillBeside(fill)) return;
+  if (e.size >= worthHandingOver && fillBeside(fill)) return;
   try {
     fillNow(fill, j.tar);
   } finally {
     closeSync(fd);
   }
 }
-
-/** Files of this size and more, in bytes, are worth handing over. */
-const large = 65_536;
 
 /** Does `make`, and once more after what lies at its place is gone. */
 function replacing<T>(j: Job, e: Entry, target: string, make: () => T): T {

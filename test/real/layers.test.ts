@@ -78,6 +78,28 @@ test("a change that comes to the same ends where it is", async () => {
   expect(r.stderr).toMatch(/^image .* 0 paths brought up to date$/m);
 });
 
+test("what a program makes of more than is known of it is brought up to date as well", async () => {
+  // Fonts in a place of one's own: what fc-cache makes is not remembered.
+  const fonts = (more: string) => `import { need, run } from "debcast";
+need("lib-font");
+run(({ write, mkdir }) => {
+  write("/etc/fonts/local.conf", "<fontconfig><dir>/srv/fonts</dir></fontconfig>\\n");
+  mkdir("/srv/fonts");${more}
+});
+`;
+  using q = project({ "conf/base.ts": conf.replace('"one", "two"', '"fonts"'), "base/fonts.ts": fonts("") });
+  const digests = async (...args: string[]) => {
+    await debcastOk(["image", "-C", q.dir, ...args]);
+    const dir = join(q.dir, "image/base/var/cache/fontconfig");
+    return readdirSync(dir).sort().map((name) => `${name} ${createHash("sha256").update(readFileSync(join(dir, name))).digest("hex")}`);
+  };
+  const before = await digests();
+  writeFileSync(join(q.dir, "base/fonts.ts"), fonts(' mkdir("/srv/fonts/more");'));
+  const after = await digests();
+  expect(after).not.toEqual(before);
+  expect(after).toEqual(await digests("--no-cache"));
+});
+
 test("edits by hand are listed and undone", async () => {
   await build();
   const whole = await tarball("whole");
