@@ -86,7 +86,10 @@ export async function runAll(w: Works, publisher?: Publisher): Promise<void> {
   await stage(w.c.emit, "run", () => scriptlets(w), () => summary(w, w.installed.links, publisher?.before));
   await stage(w.c.emit, "settle", async () => {
     await settleTree(w);
-    await makeCaches(w, () => beginLook(w));
+    await makeCaches(w, () => {
+      beginLook(w);
+      publisher?.catchUp();
+    });
     beginLook(w);
   });
 }

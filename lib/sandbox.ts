@@ -34,6 +34,8 @@ export interface SandboxOptions {
   readonly network?: boolean;
   /** fsync and its like do nothing (default true). */
   readonly eatmydata?: boolean;
+  /** Whatever else wants a processor gets it first. */
+  readonly background?: boolean;
   /** A person sits at the terminal. */
   readonly interactive?: boolean;
   readonly onOutput?: (text: string) => void;
@@ -78,7 +80,7 @@ export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Pr
       network: o.network === true,
       interactive: o.interactive === true,
       env, shown: o.argv, ok: o.ok, what: o.what,
-      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.stdout !== undefined && { stdout: o.stdout }), ...(o.onOutput && { onOutput: o.onOutput }) },
+      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.stdout !== undefined && { stdout: o.stdout }), ...(o.onOutput && { onOutput: o.onOutput }), ...(o.background && { background: true }) },
     });
   } finally {
     resolv?.undo();
@@ -105,13 +107,13 @@ interface Entering {
   readonly shown: readonly string[];
   readonly ok: readonly number[] | undefined;
   readonly what: string | undefined;
-  readonly run: Pick<RunOptions, "input" | "onOutput" | "stdout">;
+  readonly run: Pick<RunOptions, "background" | "input" | "onOutput" | "stdout">;
 }
 
 async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
   const names = Object.keys(e.env);
   const piped: (1 | 2)[] = e.interactive ? [] : e.run.stdout === undefined ? [1, 2] : [2];
-  const outer = outerScript({ parent: process.pid, leaked: leakedDescriptors(), piped, network: e.network });
+  const outer = outerScript({ parent: process.pid, leaked: leakedDescriptors(), piped, network: e.network, background: e.run.background === true });
   // Without a terminal of its own nothing in there can type into ours.
   const session = e.interactive ? [] : ["setsid"];
   const result = await run([

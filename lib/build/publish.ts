@@ -28,6 +28,8 @@ export interface Publisher {
   readonly before: ImageState | undefined;
   /** Another group of packages is in the tree, which now has this share of what all of them bring; a copy of it may begin. */
   grown(share: number): void;
+  /** Nothing is made of the tree for a while: a copy that was begun takes up what came since. */
+  catchUp(): void;
   /** Brings the image up to `root`, which is the finished tree. */
   publish(root: string): Promise<void>;
   /** After `publish`: what went into the image is on record. */
@@ -45,9 +47,16 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
   const begin = () => {
     if (copy || !w.chain.layered) return;
     const trees = w.chain.trees();
-    copy = { trees, done: w.chain.look((root) => copyWhole(root, fresh)) };
-    copy.done.catch(() => {});
-    w.beside.push(copy.done);
+    keepCopy({ trees, done: w.chain.look((root) => copyWhole(root, fresh)) });
+  };
+  const keepCopy = (c: NonNullable<typeof copy>) => {
+    copy = c;
+    c.done.catch(() => {});
+    w.beside.push(c.done);
+  };
+  /** Brings the copy from the layers that it has up to those that `root` has. */
+  const bringUp = async (root: string, o: { had: readonly string[]; now: readonly string[]; background: boolean }) => {
+    await syncPaths(root, fresh, { paths: touchedBy(shelf, o.now.slice(o.had.length)), epoch: w.p.epoch, background: o.background });
   };
   /** Layers that the image has in common with what is built now, if it can be told apart from the rest at all. */
   const inCommon = () => {
@@ -68,7 +77,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
   const anew = async (root: string, edits: readonly string[]) => {
     begin();
     await copy!.done;
-    await syncPaths(root, fresh, { paths: touchedBy(shelf, w.chain.trees().slice(copy!.trees.length)), epoch: w.p.epoch });
+    await bringUp(root, { had: copy!.trees, now: w.chain.trees(), background: false });
     if (o.keepEdits) await syncPaths(o.image, fresh, { paths: edits, epoch: w.p.epoch });
     beginChange(o);
     await swap(fresh, o.image);
@@ -81,6 +90,11 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
       if (decided || share <= 0.6) return;
       decided = true;
       if (inCommon() < w.chain.trees().length) begin();
+    },
+    catchUp: () => {
+      if (!copy) return;
+      const [before, now] = [copy, w.chain.trees()];
+      keepCopy({ trees: now, done: before.done.then(() => w.chain.look((root) => bringUp(root, { had: before.trees, now, background: true }))) });
     },
     publish: async (root) => {
       const edits = before ? await handEdits(o, o.seen) : undefined;

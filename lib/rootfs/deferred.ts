@@ -171,7 +171,9 @@ async function runBatch(o: BatchOptions, root: string, batch: readonly Call[]): 
 async function callAll(o: BatchOptions, root: string, batch: readonly Call[]): Promise<void> {
   const sandbox = await o.sandbox();
   for (const { pkg, argv } of batch) {
-    const r = await inSandbox(sandbox, root, { argv, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
+    // Nobody waits for caches before the initramfs, which takes longest of all, is there.
+    const background = programs[argv[0]!]!.when === "caches";
+    const r = await inSandbox(sandbox, root, { argv, background, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
     if (r.code === 0) continue;
     throw new UserError("configure.failed", `\`${argv.join(" ")}\`${pkg === "-" ? "" : `, which \`${pkg}\` asks for,`} ended with status ${r.code}`, {
       details: lastLines(r.all), hint: "`debcast shell --failed` opens a shell where it happened",
