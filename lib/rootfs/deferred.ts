@@ -29,6 +29,8 @@ interface Program {
   readonly of: string;
   /** What it reads, by its calls: paths of the image, files or whole directories. */
   reads(calls: readonly (readonly string[])[]): readonly string[];
+  /** Fewer calls that come to the same, if there are such. */
+  asFew?(calls: readonly Call[]): readonly Call[];
   /** What it only writes, among those. */
   readonly writes?: RegExp;
   /** Whether it may read more than that, so that nothing can be remembered. */
@@ -48,6 +50,8 @@ const programs: Readonly<Record<string, Program>> = {
     reads: () => ["/etc/ca-certificates.conf", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates", "/etc/ssl"],
     // Hooks are anybody's programs.
     readsMore: (root) => list(root, "/etc/ca-certificates/update.d").length > 0,
+    // Its package calls it without hooks when it is configured, and again by a trigger, which then finds nothing to do.
+    asFew: (calls) => (calls.every(({ argv }) => argv.length === 1 || (argv.length === 3 && argv[1] === "--hooksdir" && argv[2] === "")) ? [{ pkg: calls.at(-1)!.pkg, argv: ["update-ca-certificates"] }] : calls),
   },
   depmod: {
     of: "kmod", when: "modules",
@@ -159,9 +163,10 @@ interface BatchOptions extends Omit<DeferredOptions, "digest"> {
   readonly digest: (root: string, o: Reads) => string | Promise<string>;
 }
 
-async function runBatch(o: BatchOptions, root: string, batch: readonly Call[]): Promise<Outcome> {
-  const name = batch[0]!.argv[0]!;
+async function runBatch(o: BatchOptions, root: string, given: readonly Call[]): Promise<Outcome> {
+  const name = given[0]!.argv[0]!;
   const program = programs[name]!;
+  const batch = program.asFew?.(given) ?? given;
   const calls = batch.map((c) => c.argv);
   const work = (at: string) => span(o.emit, name, `deferred ${name}`, () => callAll(o, at, batch));
   const inputs = { calls: JSON.stringify(calls), reads: await o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch }), program: o.identity(program.of), epoch: String(o.epoch) };
@@ -171,9 +176,9 @@ async function runBatch(o: BatchOptions, root: string, batch: readonly Call[]): 
 async function callAll(o: BatchOptions, root: string, batch: readonly Call[]): Promise<void> {
   const sandbox = await o.sandbox();
   for (const { pkg, argv } of batch) {
-    // Nobody waits for caches before the initramfs, which takes longest of all, is there.
-    const background = programs[argv[0]!]!.when === "caches";
-    const r = await inSandbox(sandbox, root, { argv, background, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
+    // dpkg and the initramfs, which everybody waits for, come first; and nobody waits for caches before the initramfs is there.
+    const nice = programs[argv[0]!]!.when === "caches" ? 19 : 10;
+    const r = await inSandbox(sandbox, root, { argv, nice, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
     if (r.code === 0) continue;
     throw new UserError("configure.failed", `\`${argv.join(" ")}\`${pkg === "-" ? "" : `, which \`${pkg}\` asks for,`} ended with status ${r.code}`, {
       details: lastLines(r.all), hint: "`debcast shell --failed` opens a shell where it happened",

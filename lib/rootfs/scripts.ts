@@ -19,6 +19,8 @@ export interface ScriptContext {
   readonly ownFiles: boolean;
   /** The line that asked for a package. */
   readonly whereOf?: (pkg: string) => Where | undefined;
+  /** Called when a script leaves something for later, which may go unheard: what `runDpkg` returns has all of it. */
+  readonly called?: (call: Call) => void;
 }
 
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
@@ -81,18 +83,30 @@ export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Packag
   throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name), where: c.whereOf?.(failed.pkg.name) });
 }
 
+// What scripts leave for later is told at once, for whoever can begin with it, and again at the end: what is told among their output may
+// come in the midst of a line. tail(1) ends with the sandbox.
+const dpkgDriver = `${shims}
+mark=$1; shift
+: >$bin/.later
+tail -n +1 -f $bin/.later 2>/dev/null | sed -u "s/^/$mark early /" &
+dpkg "$@"
+sed "s/^/$mark later /" $bin/.later`;
+
 /** Runs the image's dpkg, and returns what its scripts left for later. `wave` is what it is at, for the errors. */
 export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<Call[]> {
   const mark = `debcast-${randomBytes(8).toString("hex")}`;
   const calls: Call[] = [];
-  const sections = splitter(c, (line) => {
+  const sections: Sections = splitter(c, (line) => {
     if (!line.startsWith(`${mark} `)) return sectionOf(line);
-    const [pkg, ...argv] = line.slice(mark.length + 1).split("\t");
-    calls.push({ pkg: pkg!, argv: argv.slice(0, -1) });
-    return { name: "dpkg", silent: true };
+    const [pkg, ...argv] = line.slice(`${mark} later `.length).split("\t");
+    const call = { pkg: pkg!, argv: argv.slice(0, -1) };
+    const early = line.startsWith(`${mark} early `);
+    if (early) c.called?.(call);
+    else calls.push(call);
+    return { name: early ? sections.current() : "dpkg", silent: true };
   });
   const r = await inSandbox(c.sandbox, c.root, {
-    argv: ["/bin/sh", "-euc", `${shims} mark=$1; shift; dpkg ${c.ownFiles ? "--force-confold" : ""} "$@"; [ ! -e $bin/.later ] || sed "s/^/$mark /" $bin/.later`, "dpkg", mark, ...args],
+    argv: ["/bin/sh", "-euc", dpkgDriver, "dpkg", mark, ...(c.ownFiles ? ["--force-confold"] : []), ...args],
     env: environment,
     onOutput: sections.add,
     ok: anyStatus,
