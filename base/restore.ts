@@ -8,7 +8,7 @@ installDeb("dosfstools");
 installDeb("attr"); // capabilities and ACLs, to compare them
 
 run(({ copy, enable, mask }) => {
-  copy(["restore", "tree-manifest"], "/usr/local/sbin/", { mode: 0o755 });
+  copy(["restore", "restore-receive", "tree-manifest"], "/usr/local/sbin/", { mode: 0o755 });
   copy(["parts/console", "parts/description", "parts/settings", "parts/disks", "parts/writing"], "/usr/local/lib/restore/");
   copy("restore.service", "/etc/systemd/system/");
   enable("restore.service");

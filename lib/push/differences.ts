@@ -10,7 +10,7 @@ import { readable, type Items } from "./inventory.ts";
 import { kept, type Kept } from "./kept.ts";
 import { guard } from "./protect.ts";
 import { withPaths, type Remote } from "./remote.ts";
-import { discover, type RsyncOptions } from "./rsync.ts";
+import { discover, type SendingOptions } from "./rsync.ts";
 
 /** The images that the paths of the device are of, if all of them are known here. */
 export function known(image: PushImage, mark: Readonly<Record<string, string>>, half: readonly string[] | undefined): Kept[] | undefined {
@@ -29,7 +29,7 @@ export interface Differences {
 }
 
 /** `have`: what the device may be of, as far as that is known; else all of it is compared. `protect`: paths that conf/devices.ts gives it. */
-export async function differences(remote: Remote, rsync: RsyncOptions, o: { image: PushImage; have: readonly Kept[] | undefined; protect: readonly string[] }): Promise<Differences> {
+export async function differences(remote: Remote, rsync: SendingOptions, o: { image: PushImage; have: readonly Kept[] | undefined; protect: readonly string[] }): Promise<Differences> {
   const { image, have } = o;
   const want = image.inventory.items;
   const kept = [...o.protect, ...remote.hello.mounts.map(readable)];
@@ -47,7 +47,7 @@ export async function differences(remote: Remote, rsync: RsyncOptions, o: { imag
 }
 
 /** By rsync, byte for byte. */
-async function compared(remote: Remote, rsync: RsyncOptions, o: { image: PushImage; kept: readonly string[] }): Promise<Delta> {
+async function compared(remote: Remote, rsync: SendingOptions, o: { image: PushImage; kept: readonly string[] }): Promise<Delta> {
   const found = await discover(rsync, o.kept);
   const want = o.image.inventory.items;
   // What is in /var and no package's has become the device's: databases, caches, states.

@@ -18,7 +18,7 @@ import type { Kept } from "./kept.ts";
 import { stagePush } from "./persist.ts";
 import { parseMarks, printfFormat, withPaths, type Hello, type Remote } from "./remote.ts";
 import { checkRoom } from "./room.ts";
-import { noRsync, send, type RsyncOptions } from "./rsync.ts";
+import { noRsync, send, type SendingOptions } from "./rsync.ts";
 import { failedOf, takeEffect } from "./takeeffect.ts";
 
 export interface PushOptions {
@@ -67,7 +67,7 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   const { name, protect } = connection.device;
   const clock = stopwatch(o.emit);
   refuse(name, hello, image, o);
-  const rsync: RsyncOptions = { connection, image: image.dir, emit: o.emit };
+  const rsync: SendingOptions = { connection, image: image.dir, emit: o.emit };
   // The disk of a root in RAM may hold another image than the one that runs by now.
   const is = o.persist && hello.slot ? { mark: hello.slot, half: undefined } : hello;
   const have = o.full && !o.persist ? undefined : known(image, is.mark, is.half);
@@ -178,7 +178,7 @@ async function begin(remote: Remote, name: string): Promise<void> {
 
 /** What is to be done, and with what. */
 export interface Work {
-  readonly rsync: RsyncOptions;
+  readonly rsync: SendingOptions;
   readonly remote: Remote;
   readonly d: Differences;
   readonly want: Items;

@@ -10,8 +10,13 @@ import { temporary } from "./remote.ts";
 
 export interface RsyncOptions {
   readonly connection: Connection;
-  readonly image: string;
   readonly emit: Emit;
+  /** What to do when it breaks off (default: push again). */
+  readonly again?: string;
+}
+
+export interface SendingOptions extends RsyncOptions {
+  readonly image: string;
 }
 
 /** All that a file is, apart from when it was read. */
@@ -26,7 +31,7 @@ export interface SendOptions {
 }
 
 /** Sends the paths of a pass; returns the bytes that went over the wire. */
-export async function send(o: RsyncOptions, pass: Pass, { existing = true, to = "/", temporary: part = temporary }: SendOptions = {}): Promise<number> {
+export async function send(o: SendingOptions, pass: Pass, { existing = true, to = "/", temporary: part = temporary }: SendOptions = {}): Promise<number> {
   const paths = pass.paths.map((p) => (p === "/" ? "." : p.slice(1)));
   const said = await rsync(o, [
     ...attributes, "--dirs", "--from0", "--files-from=-", "--force", `--temp-dir=${part}`,
@@ -36,6 +41,11 @@ export async function send(o: RsyncOptions, pass: Pass, { existing = true, to = 
     ...(pass.sparse ? ["--sparse", "--compress"] : []),
     "--info=progress2", "--stats", `${o.image}/`, `device:${to}`,
   ], paths.map((p) => `${p}\0`).join(""));
+  return sentBytes(said);
+}
+
+/** Of what rsync says with `--stats`. */
+export function sentBytes(said: string): number {
   return Number(/^Total bytes sent: ([\d,.]+)$/m.exec(said)?.[1]?.replace(/\D/g, "") ?? 0);
 }
 
@@ -47,7 +57,7 @@ export interface Found {
 }
 
 /** Compares all of the device's root with the image, every byte of it, and changes nothing. */
-export async function discover(o: RsyncOptions, excludes: readonly string[]): Promise<Found> {
+export async function discover(o: SendingOptions, excludes: readonly string[]): Promise<Found> {
   const said = await rsync(o, [
     "--recursive", ...attributes, "--one-file-system", "--checksum", "--delete", "--dry-run", "--out-format=%i %n",
     "--timeout=600", ...excludes.map((path) => `--exclude=${path.replace(/[\\*?[]/g, "\\$&")}`),
@@ -70,12 +80,13 @@ function asPath(name: string): string {
   return path === "." || path === "" ? "/" : `/${path.replace(/^\.\//, "")}`;
 }
 
-async function rsync(o: RsyncOptions, argv: readonly string[], input: string): Promise<string> {
+/** Runs rsync on the connection, where a host is called `device`; returns what it says. */
+export async function rsync(o: RsyncOptions, argv: readonly string[], input: string): Promise<string> {
   const { connection } = o;
   const all = asOwner(["rsync", "--timeout=60", `--rsh=${shellQuote(connection.rsh)}`, `--rsync-path=${connection.rsyncPath}`, ...argv]);
   const r = await run(all, { input: Buffer.from(input, "latin1"), ok: anyStatus, signals: true, env: { PATH: process.env.PATH ?? "", LC_ALL: "C", HOME: process.env.HOME ?? "/" }, onOutput: progress(o.emit) });
   if (r.code === 0) return r.stdout;
-  throw failure(connection, r);
+  throw failure(o, r);
 }
 
 /** `     1,234,567  45%    1.23MB/s    0:00:01` */
@@ -88,16 +99,16 @@ function progress(emit: Emit): (text: string) => void {
   };
 }
 
-function failure(connection: Connection, r: { code: number; stderr: string }): UserError | Error {
+function failure({ connection, again: given }: RsyncOptions, r: { code: number; stderr: string }): UserError | Error {
   const { name } = connection.device;
   const o = { details: lastLines(r.stderr, 8), exit: exitStatus.device };
-  const again = `what was sent is there, and the rest comes with: debcast push ${name}`;
+  const again = given ?? `what was sent is there, and the rest comes with: debcast push ${name}`;
   if (/No space left on device|Disk quota exceeded|\(28\)/.test(r.stderr)) return new UserError("push.full", `the disk of \`${name}\` is full`, { ...o, hint: `make room on it; ${again}` });
   if (/Read-only file system/.test(r.stderr)) return new UserError("push.read-only", `the disk of \`${name}\` became read-only: look at its kernel's messages`, { ...o, hint: `debcast ssh ${name} -- sudo dmesg` });
   const lost = connection.broken();
   if (lost) return lost;
   if (/rsync: (command )?not found|rsync: No such file/.test(r.stderr)) return noRsync(name);
-  if (r.code === 24) return new UserError("push.vanished", "the image changed while it was sent", { ...o, hint: `debcast push ${name}` });
+  if (r.code === 24) return new UserError("push.vanished", "the image changed while it was sent", { ...o, hint: given ?? `debcast push ${name}` });
   if (r.code === 30 || r.code === 12 || r.code === 255 || r.code === -1) return new UserError("push.cut", `sending to \`${name}\` broke off`, { ...o, hint: again });
   return new UserError("push.rsync", `rsync could not bring all of it to \`${name}\` (status ${r.code})`, { ...o, hint: again });
 }

@@ -8,15 +8,19 @@ import { makeDisk, placeFiles } from "../disk/make.ts";
 import { manifestOf } from "../disk/manifest.ts";
 import { restoreFiles, stickLayout, stickRoot, type Settings } from "../disk/restore.ts";
 import { diskOfImage, needsScriptlet } from "../disk/whole.ts";
-import { UserError } from "../errors.ts";
+import { UserError, exitStatus } from "../errors.ts";
 import { span, stage } from "../events.ts";
 import { formatBytes } from "../format.ts";
 import { imageFiles } from "../output/image.ts";
 import type { Conf } from "../plan/plan.ts";
 import { load, prepare, type Prepared } from "../prepare.ts";
+import { connect } from "../push/connection.ts";
+import { devicesOf } from "../push/devices.ts";
 import { diskMark, readImage } from "../push/image.ts";
+import { ensureStick, sendToStick } from "../push/tostick.ts";
 import { imageName } from "../project.ts";
 import { measure } from "../rootfs/tree.ts";
+import { ensureHostPrograms } from "../setup.ts";
 import { openSandbox } from "../tools.ts";
 import { imageOf } from "./built.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
@@ -26,18 +30,20 @@ const stickConf = "stick";
 
 export const verb: Verb = {
   name: "stick",
-  usage: "stick [-o FILE]",
+  usage: "stick [-o FILE | --to DEVICE]",
   summary: "a restore stick: it starts by itself and puts the image onto a device's disk",
   options: {
     output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.stick.img; a directory (DIR/) gets the files of RESTORE alone" },
     disk: { type: "string", value: "WORD", help: "which disk it writes: only, serial:…, model:…, path:/dev/… (default: it asks)" },
     yes: { type: "boolean", help: "it writes without a question" },
+    to: { type: "string", value: "DEVICE", help: "sends it to a stick that this device has started from, in the place of what is on it" },
     set: { type: "string", multiple: true, value: "KEY=VALUE", help: "of every device: hostname, address, gateway, dns, serial; can be repeated" },
   },
   namespaces: "of a user",
   // In processes of their own, which enter namespaces of their own.
   early: async (c) => {
     settingsOf(c);
+    if (c.options.to !== undefined) return sent(c, c.options.to as string);
     needsScriptlet(await load(c));
     onlyRead((await load({ ...c, conf: stickConf })).conf);
     await buildAll(c);
@@ -68,11 +74,37 @@ function settingsOf(c: Context): Settings {
   return { disk, confirm, values: parseSet((c.options.set as string[] | undefined) ?? []) };
 }
 
+/** Makes the files of RESTORE, and sends them over the net. */
+async function sent(c: Context, word: string): Promise<Outcome> {
+  if (c.options.output !== undefined) throw new UserError("usage", "`--to` and `--output` are two ways to put it somewhere", { exit: exitStatus.usage });
+  await ensureHostPrograms(c.emit, { for: "push" });
+  const [device] = await devicesOf(c.project, [word], c.conf);
+  const connection = await connect(device!);
+  const dir = join(c.project.outDir, `.${imageName(c.conf)}.to-stick`);
+  try {
+    await ensureStick(connection);
+    const given = ["disk", "yes", "set"].flatMap((key) => [c.options[key] ?? []].flat().map((v) => (v === true ? `--${key}` : `--${key}=${String(v)}`)));
+    rmSync(dir, { recursive: true, force: true });
+    await runVerb("stick", { ...c, words: [...wordsOf(c), "-o", `${dir}/`, ...given], error: ["stick.build", "there is nothing to send"] });
+    const bytes = await stage(c.emit, "send", () => sendToStick(connection, { dir, keepsSettings: given.length === 0, emit: c.emit }), (n) => formatBytes(n));
+    return {
+      text: `${device!.name}: its stick has \`${imageName(c.conf)}\` now, ${formatBytes(bytes)} were sent; it begins anew, and its screen says what it does`,
+      data: { device: device!.name, image: imageName(c.conf), bytes, settings: given.length === 0 ? "kept" : "sent" },
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+    await connection.close();
+  }
+}
+
+function wordsOf(c: Context): string[] {
+  return [...(c.json || c.options.quiet === true ? ["--quiet"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
+}
+
 /** Both images and the tarball, as far as they are not there or not what the confs say. */
 async function buildAll(c: Context): Promise<void> {
   const name = imageName(c.conf);
-  const words = [...(c.json || c.options.quiet === true ? ["--quiet"] : []), ...(c.locked ? ["--locked"] : []), ...(c.cache ? [] : ["--no-cache"])];
-  const o = { ...c, words, error: ["stick.build", "there is nothing to put onto a stick"] as const };
+  const o = { ...c, words: wordsOf(c), error: ["stick.build", "there is nothing to put onto a stick"] as const };
   await runVerb("image", o);
   const [state, tarball] = [imageFiles(c.project, name).state, tarballOf(c)];
   if (!existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs) await runVerb("tar", o);

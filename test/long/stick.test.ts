@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { sleep, startMachine, type Machine } from "../../lib/vm/machine.ts";
 import { accelerator } from "../../lib/vm/qemu.ts";
-import { debcastOk, normalUser, owned, sharedDownloads, skipUnless } from "../real/debcast.ts";
+import { debcast, debcastOk, normalUser, owned, sharedDownloads, skipUnless } from "../real/debcast.ts";
+import { devicesConf } from "../real/loopback.ts";
 import { boot, failures, noMachines, planIn } from "../real/machines.ts";
+import { sshAnswers } from "../real/pushing.ts";
 import { randomFrom } from "../real/random.ts";
 import { partitions, replaceSummed, restoreOf, sha256, smallSystem, stickProject, type Restore } from "../real/sticks.ts";
 
@@ -174,6 +176,52 @@ describe.skipIf(reason)("restored", () => {
     const size = await starts(target, "parts", "df --output=size -B1 /data | tail -n 1; cat /persist/etc/machine-id");
     expect(Number(size.split("\n")[0])).toBeGreaterThan(2.5e9);
   });
+});
+
+// ── Over the net ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+test.skipIf(reason)("a stick that has started is given another image over the net, but not while it writes; its settings stay", async () => {
+  execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(parent, "key")]);
+  const user = `{ name: "me", groups: ["sudo"], password: "locked", sshKeys: [${JSON.stringify(readFileSync(join(parent, "key.pub"), "utf8").trim())}] }`;
+  const stickConf = readFileSync(join(engineRoot, "conf/stick.ts"), "utf8").replace('"restore", "rm"],', `"restore", "network", "ssh", "push", "rm"],\n  options: { ssh: { allow: ["me"] } },\n  users: [${user}],`);
+  using q = await stickProject({ small: confs.small, other: confs.small.replace('hostname: "small"', 'hostname: "other"') }, { parent, files: { "conf/stick.ts": stickConf } });
+  await debcastOk(["stick", "-C", q.dir, "-c", "small"]);
+  const file = join(q.dir, "out/small.stick.img");
+  const restore = restoreOf(file, parent);
+  const settings = `${restore.read("restore.conf").toString()}\n# Mine.\n`;
+  restore.write("restore.conf", settings);
+  const target = blank();
+  {
+    await using s = await start(file, [target]);
+    const ssh = [`IdentityFile=${join(parent, "key")}`, "IdentitiesOnly=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"];
+    writeFileSync(join(q.dir, "conf/devices.ts"), devicesConf([`dev: { host: "me@127.0.0.1", port: ${s.machine.sshPort}, ssh: ${JSON.stringify(ssh)} },`]));
+    await s.says(/`small`[^]*Enter alone looks again:/);
+    await sshAnswers(s.machine.sshPort);
+    const sent = JSON.parse((await debcastOk(["stick", "--to", "dev", "-C", q.dir, "-c", "other", "--json"])).stdout) as { bytes: number; settings: string };
+    expect(sent).toMatchObject({ device: "dev", image: "other", settings: "kept" });
+    process.stderr.write(`${sent.bytes} bytes sent to the stick\n`);
+    await s.says(/`other`[^]*Enter alone looks again:/);
+    s.machine.type("1\r");
+    await s.says(/`other`[^]*Type `yes`/);
+    s.machine.type("yes\r");
+    await s.says(/Partitions and file systems/);
+    const refused = await debcast(["stick", "--to", "dev", "-C", q.dir, "-c", "small"]);
+    expect([refused.status, refused.stderr.slice(refused.stderr.indexOf("error: "))]).toMatchInlineSnapshot(`
+      [
+        3,
+        "error: the stick in \`dev\` takes nothing: it is writing a disk right now
+
+      hint: its screen says what it does
+      ",
+      ]
+    `);
+    await s.says(/DONE: /);
+  }
+  expect(restore.list()).toContain("other.tar.zst");
+  expect(restore.list()).not.toContain("small.tar.zst");
+  expect(restore.read("restore.conf").toString()).toBe(settings);
+  await using m = await boot(target, { keep: true });
+  expect(await m.ask("hostname")).toBe("other");
 });
 
 // ── Its plug pulled ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -90,6 +90,31 @@ test("a host key that is new, or another one; a key that opens nothing; a user w
   await guest.close();
 });
 
+test("a restore stick is sent to nobody who has not started from one", runs, async () => {
+  writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([d.line("gw1")]));
+  const to = async (...args: string[]) => {
+    const r = await debcast(["stick", "--to", "gw1", ...args], { cwd: p.dir });
+    return [r.status, r.stderr];
+  };
+  expect([await to(), await to("-o", "x.img")]).toMatchInlineSnapshot(`
+    [
+      [
+        3,
+        "error: \`gw1\` has not started from a restore stick
+
+    hint: debcast push gw1   # for a device that runs its image
+    ",
+      ],
+      [
+        2,
+        "error: \`--to\` and \`--output\` are two ways to put it somewhere
+    ",
+      ],
+    ]
+  `);
+  rmSync(join(p.dir, "conf/devices.ts"));
+});
+
 test("no route, and a network that cannot be reached", runs, async () => {
   // In a network namespace of its own, with the routes for it.
   const line = `ip link set lo up && ip route add unreachable 203.0.113.0/24 && exec ${process.execPath} ${command} status root@203.0.113.7 root@198.51.100.7 ada@[2001:db8::7]:22`;
