@@ -6,7 +6,7 @@ import { hashOf } from "../layers/shelf.ts";
 import { askedBy, inGroups } from "../plan/groups.ts";
 import type { PlannedScriptlet } from "../plan/plan.ts";
 import type { Prepared } from "../prepare.ts";
-import { essentialFirst, type DebToInstall } from "../rootfs/configure.ts";
+import { essentialFirst, likelyFirst, type DebToInstall } from "../rootfs/configure.ts";
 import type { StoredDeb } from "../store/store.ts";
 
 /** A package as the lock or the project knows it. */
@@ -43,6 +43,12 @@ function grouped(p: Prepared): Group[] {
     { name: "essential packages", debs: first.map((d) => byDeb.get(d.deb)!), scriptlets: [] },
     ...later.filter((g, i) => i === 0 || g.debs.length > 0 || g.scriptlets.some((s) => s.before.length > 0)).map((g, i) => ({ name: `packages ${i + 1}`, ...g })),
   ];
+}
+
+/** SHA-256 of packages that others of their group may wait for. */
+export function firstOfGroups(p: Prepared): ReadonlySet<string> {
+  const all = groupsOf(p).map((g) => g.debs.map((d) => ({ deb: d.deb, stored: d as unknown as StoredDeb })));
+  return new Set(all.slice(1).flatMap((debs, i) => [...likelyFirst(debs, all.slice(0, i + 1).flat())].map((d) => (d as StoredDeb).sha256)));
 }
 
 /** What a package and all that it needs are made of. */

@@ -63,7 +63,7 @@ async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFi
   const { group, root } = o;
   const store = await w.store();
   const sandbox = await w.sandbox();
-  const stored = (d: Deb): DebToInstall => ({ deb: d.deb, stored: store.get(d.sha256) });
+  const stored = (d: Deb): DebToInstall => ({ deb: d.deb, stored: store.get(d.sha256), control: store.control(d.sha256) });
   const made: Made[] = [];
   const { calls, placed } = await installGroup({
     root, sandbox, debs: group.debs.map(stored), below: o.below.map(stored), arch: p.lock.arch, epoch: p.epoch, emit: c.emit,

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { openBuildLog, type BuildLog, type Said } from "../buildlog.ts";
 import { throwAll } from "../errors.ts";
 import { openDeferred, type Call, type Deferred, type DeferredOptions } from "../rootfs/deferred.ts";
-import { groupsOf, identities } from "./groups.ts";
+import { firstOfGroups, groupsOf, identities } from "./groups.ts";
 import { span, stage } from "../events.ts";
 import { formatBytes, formatCount } from "../format.ts";
 import { gather, pathOfDeb } from "../gather.ts";
@@ -144,9 +144,11 @@ export function excludesOf(p: Prepared): string[] {
 
 /** Everything for the store, in the order in which it is needed: every program of the image runs in the tools' tree. */
 function debFiles(c: Context, p: Prepared): DebFile[] {
-  const file = (d: LockedDeb): DebFile => ({ path: pathOfDeb(c, p, d), sha256: d.sha256, label: basename(d.filename) });
   const groups = new Map(groupsOf(p).flatMap((g, i) => g.debs.map((d) => [d.sha256, i + 1] as const)));
-  const rank = (d: LockedDeb) => (d.roles.includes("tools") ? 0 : (groups.get(d.sha256) ?? 0));
-  const locked = [...p.lock.debs].sort((a, b) => rank(a) - rank(b) || b.size - a.size);
+  const group = (d: LockedDeb) => (d.roles.includes("tools") ? 0 : (groups.get(d.sha256) ?? 0));
+  const file = (d: LockedDeb): DebFile => ({ path: pathOfDeb(c, p, d), sha256: d.sha256, label: basename(d.filename), group: group(d) });
+  const first = firstOfGroups(p);
+  const later = (d: LockedDeb) => (first.has(d.sha256) ? 0 : 1);
+  const locked = [...p.lock.debs].sort((a, b) => group(a) - group(b) || later(a) - later(b) || b.size - a.size);
   return [...locked.map(file), ...p.local.map((l) => l.file)];
 }

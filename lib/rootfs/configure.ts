@@ -7,7 +7,7 @@ import { copyFileSync } from "node:fs";
 import type { Where } from "../errors.ts";
 import { span, type Emit } from "../events.ts";
 import { parseRelations } from "../deb/dependency.ts";
-import type { Entry, StoredDeb } from "../store/store.ts";
+import type { Control, Entry, StoredDeb } from "../store/store.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { beginDatabase, hasPreinst, stageControl } from "./dpkg.ts";
 import { dpkgExcludes, excludesFile, openExcludes, type Excluder } from "./excludes.ts";
@@ -25,6 +25,8 @@ export interface DebToInstall {
   readonly deb: { readonly name: string; readonly version: string; readonly arch: string; readonly fields: Readonly<Record<string, string | undefined>> };
   /** May still be on its way. */
   readonly stored: StoredDeb | Promise<StoredDeb>;
+  /** Its control archive, where that is there before the rest. */
+  readonly control?: Promise<Control>;
 }
 
 export interface GroupOptions {
@@ -95,17 +97,34 @@ async function installFirst(w: Work): Promise<void> {
 }
 
 async function installOnTop(w: Work): Promise<void> {
-  const done = await packagesOf(w.below.map(asNode));
-  const pkgs = await packagesOf(w.debs.map(asNode));
-  recall(w.owners, done);
+  const waves = await wavesOf(w);
+  recall(w.owners, await packagesOf(w.below.map(asNode)));
   writePolicy(w);
   if (w.preseed.length > 0) await setSelections(w, w.preseed);
   await w.before();
-  const waves = laterWaves([...done, ...pkgs], new Set(done), hasPreinst);
+  const all: Package[] = [];
   for (const [i, wave] of waves.entries()) {
-    await installWave(w, wave, false, () => i === waves.length - 1 && w.placed(pkgs.flatMap((p) => p.stored.entries)));
+    const pkgs = await packagesOf(wave);
+    all.push(...pkgs);
+    await installWave(w, pkgs, false, () => i === waves.length - 1 && w.placed(all.flatMap((p) => p.stored.entries)));
   }
-  removeOurs(w, pkgs);
+  removeOurs(w, all);
+}
+
+type Waiting = Node & { readonly stored: DebToInstall["stored"]; readonly hasPreinst: boolean };
+
+/** While most of the group may still be on its way. */
+async function wavesOf(w: Work): Promise<Waiting[][]> {
+  const below = w.below.map((d): Waiting => ({ ...asNode(d), hasPreinst: false }));
+  const own = await Promise.all(w.debs.map(async (d): Promise<Waiting> => ({ ...asNode(d), hasPreinst: hasPreinst(await (d.control ?? (await d.stored).control)) })));
+  return laterWaves([...below, ...own], new Set(below), (n) => n.hasPreinst);
+}
+
+/** Of a group above `below`, those that may have to be configured before the others can be unpacked. */
+export function likelyFirst(debs: readonly DebToInstall[], below: readonly DebToInstall[]): ReadonlySet<DebToInstall["stored"]> {
+  const nodes = below.map(asNode);
+  const waves = laterWaves([...nodes, ...debs.map(asNode)], new Set(nodes), (n) => n.preDepends.length > 0);
+  return new Set(waves.slice(0, -1).flat().map((n) => n.stored));
 }
 
 function asNode({ deb, stored }: DebToInstall): Node & { stored: DebToInstall["stored"] } {
@@ -146,7 +165,7 @@ async function installWave(w: Work, wave: readonly Package[], first: boolean, pl
 }
 
 async function preinsts(w: Work, pkgs: readonly Package[]): Promise<void> {
-  const having = pkgs.filter(hasPreinst);
+  const having = pkgs.filter((p) => hasPreinst(p.stored.control));
   if (having.length === 0) return;
   await runPreinsts(w, having.map((pkg, i) => ({ pkg, staged: stageControl(w.inside, pkg, i) })));
 }

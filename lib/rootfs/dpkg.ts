@@ -1,6 +1,7 @@
 // dpkg's database, written as dpkg leaves it when it has unpacked a package and not yet configured it.
 import { mkdirSync, utimesSync } from "node:fs";
 import { UserError } from "../errors.ts";
+import type { Control } from "../store/store.ts";
 import type { Inside } from "./inside.ts";
 import { md5sumsOf } from "./md5sums.ts";
 import { controlFile, type Package } from "./package.ts";
@@ -68,8 +69,8 @@ export function stageControl(inside: Inside, pkg: Package, number: number): stri
 }
 
 /** Packages that have a script to run before they are unpacked. */
-export function hasPreinst(pkg: Package): boolean {
-  return controlFile(pkg, "preinst") !== undefined;
+export function hasPreinst(control: Control): boolean {
+  return control.files.some((f) => f.name === "preinst");
 }
 
 function makeDirectory(inside: Inside, path: string, mode = 0o755): void {

@@ -10,7 +10,7 @@ import { UserError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { readContainer, type Container, type Member } from "./ar.ts";
 import { controlLimit, readControl, type Control, type ControlFile } from "./controltar.ts";
-import { decompressInOrder, defaultLimit, faultError, limitFor, xzOf, type Job, type JobFault } from "./decompress.ts";
+import { decompressInOrder, defaultLimit, faultError, limitFor, xzOf, type Job } from "./decompress.ts";
 import { scanTar, type Entry } from "./tarscan.ts";
 import { xzSize } from "./xzindex.ts";
 
@@ -33,6 +33,8 @@ export interface DebFile {
   readonly path: string;
   readonly sha256: string;
   readonly label: string;
+  /** Of those with one number (default 0) all control archives come before any data: they say in what order the data are needed. */
+  readonly group?: number;
 }
 
 export interface StoreOptions {
@@ -51,8 +53,21 @@ export interface StoreOptions {
 interface Incoming extends DebFile {
   readonly container: Container;
   readonly limit: number;
-  readonly resolve: (stored: StoredDeb) => void;
+  readonly control: Settling<Control>;
+  readonly stored: Settling<StoredDeb>;
+  isRefused: boolean;
+}
+
+interface Settling<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T | PromiseLike<T>) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** One of the two archives of a .deb. */
+interface Piece {
+  readonly deb: Incoming;
+  readonly of: "control" | "data";
 }
 
 const format = 1;
@@ -61,6 +76,8 @@ const format = 1;
 export interface Store {
   /** Settles as soon as this package is there. */
   get(sha256: string): Promise<StoredDeb>;
+  /** Settles as soon as its control archive has been read. */
+  control(sha256: string): Promise<Control>;
   /** From now on the xz of this tools tree decompresses. */
   useTools(tools: string): Promise<void>;
   /** Begins nothing more, and waits until nothing writes any more. */
@@ -71,26 +88,35 @@ export interface Store {
 export function openStore(o: StoreOptions): Store {
   mkdirSync(o.dir, { recursive: true });
   removeStaleParts(o.dir);
-  const promises = new Map<string, Promise<StoredDeb>>();
+  const promises = new Map<string, { stored: Promise<StoredDeb>; control: Promise<Control> }>();
   const incoming: Incoming[] = [];
   for (const deb of o.debs) {
     if (!promises.has(deb.sha256)) promises.set(deb.sha256, admit(o, deb, incoming));
   }
-  report(o, promises);
+  const all = [...promises.values()].map((p) => p.stored);
+  report(o, all);
+  const find = (sha256: string) => {
+    const found = promises.get(sha256);
+    if (!found) throw new Error(`${sha256} was not given to the store`);
+    return found;
+  };
   const chunks = cutIntoChunks(incoming);
   let xz = "xz";
   const lanes = Array.from({ length: o.jobs ?? availableParallelism() }, async () => {
     for (let c; (c = chunks.shift()); ) await runChunk({ dir: o.dir, xz }, c);
   });
   return {
-    get: (sha256) => promises.get(sha256) ?? Promise.reject(new Error(`${sha256} was not given to the store`)),
+    get: async (sha256) => find(sha256).stored,
+    control: async (sha256) => find(sha256).control,
     useTools: async (tools) => {
       if (chunks.length > 0) xz = (await xzOf(tools)) ?? xz;
     },
     close: async () => {
-      for (const deb of chunks.splice(0).flat()) deb.reject(new Error("the store was closed"));
+      const rest = chunks.splice(0).flat();
+      for (const { deb } of rest) refuse(deb, new Error("the store was closed"));
       await Promise.all(lanes);
-      await Promise.allSettled(promises.values());
+      await Promise.allSettled(all);
+      for (const { deb } of rest) removeParts(join(o.dir, deb.sha256));
     },
   };
 }
@@ -105,15 +131,34 @@ export async function ensureStored(o: StoreOptions): Promise<Map<string, StoredD
   }
 }
 
-function admit(o: StoreOptions, deb: DebFile, incoming: Incoming[]): Promise<StoredDeb> {
-  const promise = new Promise<StoredDeb>((resolve, reject) => {
+function admit(o: StoreOptions, deb: DebFile, incoming: Incoming[]): { stored: Promise<StoredDeb>; control: Promise<Control> } {
+  const [stored, control] = [settling<StoredDeb>(), settling<Control>()];
+  try {
     const there = o.cache === false ? undefined : readStored(o.dir, deb);
-    if (there) resolve(there);
-    else incoming.push({ ...deb, container: openContainer(deb), limit: o.limit ?? defaultLimit, resolve, reject });
-  });
-  // Who awaits only some of them must not be killed by another's failure.
+    if (!there) incoming.push({ ...deb, container: openContainer(deb), limit: o.limit ?? defaultLimit, stored, control, isRefused: false });
+    else {
+      stored.resolve(there);
+      control.resolve(there.control);
+    }
+  } catch (e) {
+    stored.reject(e);
+    control.reject(e);
+  }
+  return { stored: stored.promise, control: control.promise };
+}
+
+/** Who awaits only some of them must not be killed by another's failure. */
+function settling<T>(): Settling<T> {
+  let settle!: Omit<Settling<T>, "promise">;
+  const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
   promise.catch(() => {});
-  return promise;
+  return { promise, ...settle };
+}
+
+function refuse(deb: Incoming, error: unknown): void {
+  deb.isRefused = true;
+  deb.control.reject(error);
+  deb.stored.reject(error);
 }
 
 /** One package. */
@@ -122,10 +167,10 @@ export async function storeDeb(path: string, sha256: string, dir: string): Promi
   return (await ensureStored({ debs: [{ path, sha256, label }], dir, emit: () => {} })).get(sha256)!;
 }
 
-function report(o: StoreOptions, promises: ReadonlyMap<string, Promise<StoredDeb>>): void {
+function report(o: StoreOptions, all: readonly Promise<StoredDeb>[]): void {
   let done = 0;
-  const tell = (label: string) => o.emit({ type: "progress", stage: "unpack", done: ++done, total: promises.size, unit: "packages", label });
-  for (const p of promises.values()) p.then((stored) => tell(stored.label), () => {});
+  const tell = (label: string) => o.emit({ type: "progress", stage: "unpack", done: ++done, total: all.length, unit: "packages", label });
+  for (const p of all) p.then((stored) => tell(stored.label), () => {});
 }
 
 function openContainer(deb: DebFile): Container {
@@ -138,50 +183,55 @@ function openContainer(deb: DebFile): Container {
 }
 
 /** Pieces that one shell does at a stretch: few enough to start few shells, small enough that all lanes end together. */
-function cutIntoChunks(incoming: readonly Incoming[]): Incoming[][] {
-  const chunks: Incoming[][] = [];
-  let weight = Infinity;
-  for (const deb of incoming) {
-    // 40 kB of xz take as long as starting the programs for one package.
-    const own = deb.container.data.size + 40_000;
-    if (weight + own > 3_000_000) {
-      chunks.push([]);
-      weight = 0;
+function cutIntoChunks(incoming: readonly Incoming[]): Piece[][] {
+  const chunks: Piece[][] = [];
+  for (const group of new Set(incoming.map((d) => d.group ?? 0))) {
+    const debs = incoming.filter((d) => (d.group ?? 0) === group);
+    for (const of of ["control", "data"] as const) {
+      let weight = Infinity;
+      for (const deb of debs) {
+        // 20 kB of xz take as long as starting the programs for one piece.
+        const own = deb.container[of].size + 20_000;
+        if (weight + own > 3_000_000) {
+          chunks.push([]);
+          weight = 0;
+        }
+        weight += own;
+        chunks.at(-1)!.push({ deb, of });
+      }
     }
-    weight += own;
-    chunks.at(-1)!.push(deb);
   }
   return chunks;
 }
 
-async function runChunk(o: { dir: string; xz: string }, lane: readonly Incoming[]): Promise<void> {
-  const { dir } = o;
-  const work: { deb: Incoming; job: Job; control: boolean }[] = [];
-  for (const deb of lane) {
+async function runChunk(o: { dir: string; xz: string }, chunk: readonly Piece[]): Promise<void> {
+  const work = new Map<Job, Piece>();
+  for (const piece of chunk) {
+    const { deb, of } = piece;
     try {
-      const control = jobFor(deb, deb.container.control, controlLimit, partOf(deb.sha256, "control"));
-      const data = jobFor(deb, deb.container.data, deb.limit, partOf(deb.sha256, "tar"));
-      work.push({ deb, control: true, job: control }, { deb, control: false, job: data });
+      const [limit, part] = of === "control" ? [controlLimit, "control"] as const : [deb.limit, "tar"] as const;
+      work.set(jobFor(deb, deb.container[of], limit, partOf(deb.sha256, part)), piece);
     } catch (e) {
-      deb.reject(e);
+      refuse(deb, e);
+      removeParts(join(o.dir, deb.sha256));
     }
   }
-  const byJob = new Map(work.map((w) => [w.job, w]));
-  const faults = new Map<Incoming, JobFault>();
   try {
-    await decompressInOrder(o, work.map((w) => w.job), (job, fault) => {
-      const { deb, control } = byJob.get(job)!;
-      if (fault && !faults.has(deb)) {
-        faults.set(deb, fault);
-        deb.reject(faultError(deb.label, fault, job.limit));
-      }
-      if (control) return;
-      if (faults.has(deb)) removeParts(join(dir, deb.sha256));
-      else void finish(dir, deb).then(deb.resolve, deb.reject);
+    await decompressInOrder(o, [...work.keys()], (job, fault) => {
+      const { deb, of } = work.get(job)!;
+      const base = join(o.dir, deb.sha256);
+      if (fault) refuse(deb, faultError(deb.label, fault, job.limit));
+      if (deb.isRefused) removeParts(base);
+      else if (of === "control") void readPart(base, deb).then(deb.control.resolve, (e: unknown) => refuse(deb, e));
+      else void finish(o.dir, deb).finally(() => removeParts(base)).then(deb.stored.resolve, deb.stored.reject);
     });
   } catch (e) {
-    for (const deb of lane) deb.reject(e);
+    for (const { deb } of chunk) refuse(deb, e);
   }
+}
+
+async function readPart(base: string, deb: Incoming): Promise<Control> {
+  return readControl(readFileSync(partOf(base, "control")), deb.label);
 }
 
 /** The exact size is known beforehand for xz; nothing that declares too much is even begun. */
@@ -199,19 +249,15 @@ function jobFor(deb: Incoming, member: Member, limit: number, to: string): Job {
 /** Reads what was decompressed, and makes the entry valid. */
 async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
   const base = join(dir, deb.sha256);
+  const control = await deb.control.promise;
+  const fd = openSync(partOf(base, "tar"), "r");
   try {
-    const control = await readControl(readFileSync(partOf(base, "control")), deb.label);
-    const fd = openSync(partOf(base, "tar"), "r");
-    try {
-      const scanned = scanTar(fd, deb.label);
-      renameSync(partOf(base, "tar"), `${base}.tar`);
-      writeIndex(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
-      return { ...identity(dir, deb), ...scanned, control };
-    } finally {
-      closeSync(fd);
-    }
+    const scanned = scanTar(fd, deb.label);
+    renameSync(partOf(base, "tar"), `${base}.tar`);
+    writeIndex(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
+    return { ...identity(dir, deb), ...scanned, control };
   } finally {
-    removeParts(base);
+    closeSync(fd);
   }
 }
 

@@ -99,6 +99,23 @@ describe("good packages", () => {
     await expect(s.get(paths[1]!.sha256)).rejects.toThrow("no Debian package");
     await s.close();
   });
+
+  test("control archives of a group come before its data", async () => {
+    const debs = await Promise.all(["a", "b", "c"].map(async (name) => {
+      const bytes = await makeDeb({ name });
+      const path = join(work, `group-${name}.deb`);
+      writeFileSync(path, bytes);
+      return { path, sha256: sha256(bytes), label: `${name}.deb`, group: name === "a" ? 1 : 2 };
+    }));
+    const order: string[] = [];
+    const s = openStore({ debs, dir: join(work, "groups"), emit: () => {}, jobs: 1 });
+    await Promise.all(debs.flatMap((d) => [s.control(d.sha256).then(() => order.push(`control of ${d.label}`)), s.get(d.sha256).then(() => order.push(`all of ${d.label}`))]));
+    await s.close();
+    expect(order).toEqual(["control of a.deb", "all of a.deb", "control of b.deb", "control of c.deb", "all of b.deb", "all of c.deb"]);
+    const again = openStore({ debs, dir: join(work, "groups"), emit: () => {} });
+    expect((await again.control(debs[2]!.sha256)).text).toContain("Package: c");
+    await again.close();
+  });
 });
 
 describe("refused", () => {
