@@ -360,7 +360,7 @@ Name one by serial:...`);
     s.machine.type("\r");
     const said = await refusal(s, 3);
     expect(said).toMatch(/^FAILED: the disk fails: /);
-    expect(said).toMatch(/I\/O error, dev vd/);
+    expect(said).toMatch(/I\/O error(, dev| on device) vd/);
     expect(said).toContain("The device does not start now. Try again, and take another disk if it fails again.");
     expect(hasLoader(faulty)).toBe(false);
   });
