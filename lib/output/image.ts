@@ -88,7 +88,7 @@ export async function imagePhoto(f: ImageFiles): Promise<Photo | undefined> {
 }
 
 /** Nobody waits for a copy that is made while the rest of the build goes on. */
-export const last = 19;
+export const last = 10;
 
 /** The whole tree `root` in `to`, with all that a file has. */
 export async function copyWhole(root: string, to: string): Promise<void> {
