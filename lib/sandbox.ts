@@ -1,7 +1,7 @@
 // Where programs of an image run: own mount, PID, IPC, UTS and network namespaces, few capabilities, nothing of the host to see.
 // The root of these namespaces is the tools tree, read-only; PID 1 stays there, outside of the image, and the program runs in a
 // chroot below it. When PID 1 ends, every process and mount ends with it; and it ends with us, however we end.
-import { lstatSync, mkdirSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
@@ -32,7 +32,7 @@ export interface SandboxOptions {
   readonly sees?: string;
   /** The host's network, and its resolv.conf laid over the image's. */
   readonly network?: boolean;
-  /** fsync and its like do nothing (default true). */
+  /** fsync and its like do nothing (default true): where `root` does not see to that itself, by a library that each program loads. */
   readonly eatmydata?: boolean;
   /** As in `RunOptions`. */
   readonly nice?: number | undefined;
@@ -61,7 +61,7 @@ export function prepareTools(tools: string): void {
 /** Runs a program of the image `root` in its sandbox. */
 export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Promise<RunResult> {
   const user = o.user === undefined ? undefined : findUser(root, o.user);
-  const preload = o.eatmydata === false ? undefined : preloadOf(s.tools);
+  const preload = o.eatmydata === false || isVolatile(root) ? undefined : preloadOf(s.tools);
   readyMountPoints(root);
   const resolv = o.network ? layResolvConf(root) : undefined;
   const env = {
@@ -154,6 +154,12 @@ function readyMountPoints(root: string): void {
     if (!there) mkdirSync(join(root, dir), { mode: 0o755 });
     else if (!there.isDirectory()) throw new UserError("sandbox.no-directory", `\`/${dir}\` in the image is no directory`, { hint: "a package or scriptlet has replaced it" });
   }
+}
+
+/** Whether it is an overlay on which nothing is ever synced; 0.1 ms a process are a second in a build. */
+function isVolatile(root: string): boolean {
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return mounts.some((line) => line.split(" ")[4] === root && / - overlay \S+ (\S+,)?(fsync=)?volatile(,|$)/.test(line));
 }
 
 function preloadOf(tools: string): string | undefined {

@@ -150,5 +150,5 @@ function debFiles(c: Context, p: Prepared): DebFile[] {
   const first = firstOfGroups(p);
   const later = (d: LockedDeb) => (first.has(d.sha256) ? 0 : 1);
   const locked = [...p.lock.debs].sort((a, b) => group(a) - group(b) || later(a) - later(b) || b.size - a.size);
-  return [...locked.map(file), ...p.local.map((l) => l.file)];
+  return [...locked.map(file), ...p.local.map((l) => ({ ...l.file, group: groups.get(l.file.sha256) ?? 0 }))];
 }

@@ -42,6 +42,8 @@ export interface Remembered {
   readonly work: (root: string) => Promise<void>;
   /** Its inputs do not say all. */
   readonly forget?: boolean;
+  /** Asked after the work, where others change what it reads: whether its inputs are still what they were. If not, it fails. */
+  readonly holds?: () => boolean | Promise<boolean>;
 }
 
 /** What some work changed. */

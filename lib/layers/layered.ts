@@ -116,9 +116,12 @@ export class Layered implements Chain {
   remember(r: Remembered): Promise<Change> {
     const id = idOf("remembered", r.name, r.inputs);
     const underWay = r.forget ? undefined : this.#remembering.get(id);
-    if (underWay) return underWay;
+    // One that was begun too early tells nothing of this one.
+    if (underWay) return underWay.catch(() => this.#rememberAs(id, r));
     const made = this.#rememberAs(id, r);
-    if (!r.forget) this.#remembering.set(id, made);
+    if (r.forget) return made;
+    this.#remembering.set(id, made);
+    made.catch(() => this.#remembering.delete(id));
     return made;
   }
 
@@ -138,6 +141,7 @@ export class Layered implements Chain {
     } finally {
       await unmount(this.#shell, at);
     }
+    if (r.holds && !(await r.holds())) throw new Error(`${r.name}: what it read was changed meanwhile`);
     const tree = join(shelf.dir, bench, "u");
     clampLayer(tree, this.#o.epoch);
     if (r.forget) return { tree, id: undefined };

@@ -102,7 +102,7 @@ export function openDeferred(o: DeferredOptions): Deferred {
   return {
     begin: async (root, calls, { still }) => {
       const digest = still ? readsDigestBeside : o.digest;
-      if (o.chain.layered) await Promise.allSettled(inBatches(calls).map((batch) => runBatch({ ...o, digest }, root, batch)));
+      if (o.chain.layered) await Promise.allSettled(inBatches(calls).map((batch) => runBatch({ ...o, digest, still }, root, batch)));
     },
     run: (root, calls, when) => inTurn(o.chain.layered, inBatches(calls).filter((b) => programs[b[0]!.argv[0]!]!.when === when), (batch) => runBatch(o, root, batch)),
   };
@@ -130,8 +130,11 @@ export async function remembered(o: DeferredOptions, root: string, step: { name:
 
 /** Puts the changes of several programs into the tree, in their order. */
 export function applyAll(changes: readonly Outcome[], root: string): void {
-  for (const change of changes) if (change) apply(change.tree, root);
-  settleFills();
+  try {
+    for (const change of changes) if (change) apply(change.tree, root);
+  } finally {
+    settleFills();
+  }
 }
 
 /** Says all of these changes, so that the same changes twice are the same files; undefined where one of them cannot be told. */
@@ -161,6 +164,8 @@ async function inTurn<T, R>(together: boolean, items: readonly T[], work: (item:
 
 interface BatchOptions extends Omit<DeferredOptions, "digest"> {
   readonly digest: (root: string, o: Reads) => string | Promise<string>;
+  /** false: somebody changes the tree meanwhile. */
+  readonly still?: boolean;
 }
 
 async function runBatch(o: BatchOptions, root: string, given: readonly Call[]): Promise<Outcome> {
@@ -169,8 +174,10 @@ async function runBatch(o: BatchOptions, root: string, given: readonly Call[]): 
   const batch = program.asFew?.(given) ?? given;
   const calls = batch.map((c) => c.argv);
   const work = (at: string) => span(o.emit, name, `deferred ${name}`, () => callAll(o, at, batch));
-  const inputs = { calls: JSON.stringify(calls), reads: await o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch }), program: o.identity(program.of), epoch: String(o.epoch) };
-  return o.chain.remember({ name, inputs, root, work, ...(program.readsMore?.(root) && { forget: true }) });
+  const digest = () => o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch });
+  const reads = await digest();
+  const inputs = { calls: JSON.stringify(calls), reads, program: o.identity(program.of), epoch: String(o.epoch) };
+  return o.chain.remember({ name, inputs, root, work, ...(o.still === false && { holds: async () => (await digest()) === reads }), ...(program.readsMore?.(root) && { forget: true }) });
 }
 
 async function callAll(o: BatchOptions, root: string, batch: readonly Call[]): Promise<void> {

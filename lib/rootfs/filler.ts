@@ -63,6 +63,8 @@ function startFiller(): Filler {
       for (let now = Atomics.load(done, 0); now < sent; now = Atomics.load(done, 0)) {
         if (Atomics.wait(done, 0, now, patience) === "timed-out") throw new Error("the thread that fills files does not answer");
       }
+      // What lies at a path later is another file.
+      worker.postMessage(undefined);
       const failed = receiveMessageOnPort(errors);
       if (failed) throw failed.message;
     },
@@ -96,13 +98,18 @@ function serve(require: NodeJS.Require, fill: typeof fillFile): void {
   const space = Buffer.allocUnsafe(1 << 20);
   let open = { path: "", fd: -1 };
 
+  const close = () => {
+    if (open.fd !== -1) files.closeSync(open.fd);
+    open = { path: "", fd: -1 };
+  };
   const opened = (path: string): number => {
     if (open.path === path) return open.fd;
-    if (open.fd !== -1) files.closeSync(open.fd);
+    close();
     open = { path, fd: files.openSync(path, "r") };
     return open.fd;
   };
-  parentPort.on("message", (f: Fill) => {
+  parentPort.on("message", (f: Fill | undefined) => {
+    if (!f) return close();
     try {
       fill(files, space, opened(f.from), f);
     } catch (e) {

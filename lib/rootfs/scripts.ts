@@ -83,20 +83,21 @@ export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Packag
   throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name), where: c.whereOf?.(failed.pkg.name) });
 }
 
-// What scripts leave for later is told at once, for whoever can begin with it, and again at the end: what is told among their output may
-// come in the midst of a line. tail(1) ends with the sandbox.
+// What scripts leave for later is told at once, for whoever can begin with it, and again at the end, when nobody else says anything.
 const dpkgDriver = `${shims}
 mark=$1; shift
 : >$bin/.later
 tail -n +1 -f $bin/.later 2>/dev/null | sed -u "s/^/$mark early /" &
 dpkg "$@"
+kill $! || :
+wait $! || :
 sed "s/^/$mark later /" $bin/.later`;
 
 /** Runs the image's dpkg, and returns what its scripts left for later. `wave` is what it is at, for the errors. */
 export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<Call[]> {
   const mark = `debcast-${randomBytes(8).toString("hex")}`;
   const calls: Call[] = [];
-  const sections: Sections = splitter(c, (line) => {
+  const sections: Sections = splitter({ ...c, mark }, (line) => {
     if (!line.startsWith(`${mark} `)) return sectionOf(line);
     const [pkg, ...argv] = line.slice(`${mark} later `.length).split("\t");
     const call = { pkg: pkg!, argv: argv.slice(0, -1) };
@@ -112,7 +113,8 @@ export async function runDpkg(c: ScriptContext, args: readonly string[], wave: r
     ok: anyStatus,
   });
   sections.end();
-  if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
+  const said = (r.stdout + r.stderr).replace(new RegExp(`${mark} .*\n?`, "g"), "");
+  if (r.code !== 0) throw dpkgFailed(said, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
   return calls;
 }
 
@@ -141,7 +143,7 @@ interface Sections {
 }
 
 /** Cuts output into sections at lines that `begins` knows; a section goes to the log when it ends. */
-function splitter(c: ScriptContext, begins: (line: string) => { name: string; silent?: boolean } | undefined): Sections {
+function splitter(c: Pick<ScriptContext, "log"> & { mark?: string }, begins: (line: string) => { name: string; silent?: boolean } | undefined): Sections {
   const all = new Map<string, string>();
   let name = "dpkg";
   let section = "";
@@ -165,7 +167,9 @@ function splitter(c: ScriptContext, begins: (line: string) => { name: string; si
   };
   return {
     add: (text) => {
-      const lines = (pending + text).split(/(?<=\n)/);
+      // What is told begins a line, whatever was being said when it came.
+      const all = pending + text;
+      const lines = (c.mark === undefined ? all : all.replace(new RegExp(`(?<=[^\\n])(?=${c.mark})`, "g"), "\n")).split(/(?<=\n)/);
       pending = lines.at(-1)?.endsWith("\n") ? "" : (lines.pop() ?? "");
       lines.forEach(line);
     },

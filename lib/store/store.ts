@@ -106,8 +106,8 @@ export function openStore(o: StoreOptions): Store {
     for (let c; (c = chunks.shift()); ) await runChunk({ dir: o.dir, xz }, c);
   });
   return {
-    get: async (sha256) => find(sha256).stored,
-    control: async (sha256) => find(sha256).control,
+    get: (sha256) => find(sha256).stored,
+    control: (sha256) => find(sha256).control,
     useTools: async (tools) => {
       if (chunks.length > 0) xz = (await xzOf(tools)) ?? xz;
     },
@@ -226,7 +226,10 @@ async function runChunk(o: { dir: string; xz: string }, chunk: readonly Piece[])
       else void finish(o.dir, deb).finally(() => removeParts(base)).then(deb.stored.resolve, deb.stored.reject);
     });
   } catch (e) {
-    for (const { deb } of chunk) refuse(deb, e);
+    for (const { deb } of chunk) {
+      refuse(deb, e);
+      removeParts(join(o.dir, deb.sha256));
+    }
   }
 }
 

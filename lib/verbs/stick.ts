@@ -20,6 +20,7 @@ import { diskMark, readImage } from "../push/image.ts";
 import { ensureStick, sendToStick } from "../push/tostick.ts";
 import { imageName } from "../project.ts";
 import { measure } from "../rootfs/tree.ts";
+import { shellQuote } from "../run.ts";
 import { ensureHostPrograms } from "../setup.ts";
 import { openSandbox } from "../tools.ts";
 import { imageOf } from "./built.ts";
@@ -80,13 +81,12 @@ async function sent(c: Context, word: string): Promise<Outcome> {
   await ensureHostPrograms(c.emit, { for: "push" });
   const [device] = await devicesOf(c.project, [word], c.conf);
   const connection = await connect(device!);
-  const dir = join(c.project.outDir, `.${imageName(c.conf)}.to-stick`);
+  const dir = join(c.project.outDir, `.${imageName(c.conf)}.to-stick.${process.pid}`);
   try {
     await ensureStick(connection);
     const given = ["disk", "yes", "set"].flatMap((key) => [c.options[key] ?? []].flat().map((v) => (v === true ? `--${key}` : `--${key}=${String(v)}`)));
-    rmSync(dir, { recursive: true, force: true });
     await runVerb("stick", { ...c, words: [...wordsOf(c), "-o", `${dir}/`, ...given], error: ["stick.build", "there is nothing to send"] });
-    const bytes = await stage(c.emit, "send", () => sendToStick(connection, { dir, keepsSettings: given.length === 0, emit: c.emit }), (n) => formatBytes(n));
+    const bytes = await stage(c.emit, "send", () => sendToStick(connection, { dir, keepsSettings: given.length === 0, emit: c.emit, again: shellQuote(["debcast", "stick", "--to", word, ...given]) }), (n) => formatBytes(n));
     return {
       text: `${device!.name}: its stick has \`${imageName(c.conf)}\` now, ${formatBytes(bytes)} were sent; it begins anew, and its screen says what it does`,
       data: { device: device!.name, image: imageName(c.conf), bytes, settings: given.length === 0 ? "kept" : "sent" },
@@ -132,8 +132,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
   const target = diskOfImage(p, image);
   const starts = diskOfImage(s, own, stickRoot);
   const sandbox = await openSandbox(c, p.lock, async () => p);
-  const work = join(c.project.outDir, `.${p.conf.name}.stick`);
-  rmSync(work, { recursive: true, force: true });
+  const work = join(c.project.outDir, `.${p.conf.name}.stick.${process.pid}`);
   mkdirSync(work, { recursive: true });
   try {
     const tarball = tarballOf(c);

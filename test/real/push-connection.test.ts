@@ -100,7 +100,7 @@ test("a restore stick is sent to nobody who has not started from one", runs, asy
     [
       [
         3,
-        "error: \`gw1\` has not started from a restore stick
+        "error: \`gw1\` has not started from a restore stick that takes files over the net
 
     hint: debcast push gw1   # for a device that runs its image
     ",

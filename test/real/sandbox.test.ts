@@ -9,6 +9,8 @@ import { UserError } from "../../lib/errors.ts";
 import { applyLedger } from "../../lib/rootfs/ledger.ts";
 import { inSandbox, inTools, type SandboxOptions } from "../../lib/sandbox.ts";
 import { command, isRoot, skipUnless } from "./debcast.ts";
+import { mountOverlay, openBench, unmount } from "../../lib/layers/overlay.ts";
+import { openShell } from "../../lib/run/shell.ts";
 import { smallImage, type Small } from "./small.ts";
 
 const runs = skipUnless(isRoot, "needs root: as a normal user it is the builds that prove the sandbox");
@@ -121,6 +123,19 @@ test("nothing of the preloaded library is on the image's disk, and sync takes no
   expect(await says("echo $LD_PRELOAD; grep -c eatmydata /proc/self/maps | sed 's/[1-9].*/mapped/'")).toBe("/dev/.eatmydata.so\nmapped");
   expect(await says("echo ${LD_PRELOAD-unset}", { eatmydata: false })).toBe("unset");
   expect(existsSync(join(small.root, "dev/.eatmydata.so"))).toBe(false);
+});
+
+test("where nothing is ever synced no library is needed for that", runs, async () => {
+  const shell = openShell();
+  const bench = openBench(small.dir, "bench");
+  const at = await mountOverlay({ dir: small.dir, lower: ["image/small"], bench, shell });
+  try {
+    const { stdout } = await inSandbox(small.sandbox, at, { argv: ["sh", "-c", "echo ${LD_PRELOAD-unset}; echo more >/file; sync -f /file"] });
+    expect(stdout).toBe("unset\n");
+  } finally {
+    await unmount(shell, at);
+    shell.close();
+  }
 });
 
 test("with the network: this machine's resolver, and the image's own file untouched", runs, async () => {
