@@ -73,7 +73,6 @@ async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFi
     before: async () => void made.push(...(await runPhase(w, { phase: "before", scriptlets: group.scriptlets, root })).made),
     whereOf: (name) => p.local.find((l) => l.info.name === name)?.info.where ?? whereAsked(p, name),
     placed: (entries) => void w.beside.push(w.deferred.begin(root, surelyCalled(entries), { still: false })),
-    called: (call) => void w.beside.push(w.deferred.begin(root, wantedEarly([call]), { still: false })),
   });
   const { settled } = await applyLedger(root, w.ids.ledger, sandbox);
   const read = w.inputs.confRead(group.scriptlets.filter((s) => s.before.length > 0));

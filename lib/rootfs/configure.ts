@@ -53,8 +53,6 @@ export interface GroupOptions {
   readonly whereOf?: (pkg: string) => Where | undefined;
   /** Called when all files of the group are in place. */
   readonly placed: (entries: readonly Entry[]) => void;
-  /** As in `ScriptContext`. */
-  readonly called?: (call: Call) => void;
 }
 
 interface Work extends GroupOptions {

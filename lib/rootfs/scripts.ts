@@ -19,8 +19,6 @@ export interface ScriptContext {
   readonly ownFiles: boolean;
   /** The line that asked for a package. */
   readonly whereOf?: (pkg: string) => Where | undefined;
-  /** Called when a script leaves something for later, which may go unheard: what `runDpkg` returns has all of it. */
-  readonly called?: (call: Call) => void;
 }
 
 const environment = { DEBIAN_FRONTEND: "noninteractive", DEBCONF_NONINTERACTIVE_SEEN: "true" };
@@ -83,28 +81,20 @@ export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Packag
   throw scriptFailed(failed.pkg, { script: "preinst", how: `ended with status ${r.code}`, said: sections.said(failed.pkg.name), where: c.whereOf?.(failed.pkg.name) });
 }
 
-// What scripts leave for later is told at once, for whoever can begin with it, and again at the end, when nobody else says anything.
 const dpkgDriver = `${shims}
 mark=$1; shift
-: >$bin/.later
-tail -n +1 -f $bin/.later 2>/dev/null | sed -u "s/^/$mark early /" &
 dpkg "$@"
-kill $! || :
-wait $! || :
-sed "s/^/$mark later /" $bin/.later`;
+[ ! -e $bin/.later ] || sed "s/^/$mark /" $bin/.later`;
 
 /** Runs the image's dpkg, and returns what its scripts left for later. `wave` is what it is at, for the errors. */
 export async function runDpkg(c: ScriptContext, args: readonly string[], wave: readonly Package[]): Promise<Call[]> {
   const mark = `debcast-${randomBytes(8).toString("hex")}`;
   const calls: Call[] = [];
-  const sections: Sections = splitter({ ...c, mark }, (line) => {
+  const sections = splitter({ ...c, mark }, (line) => {
     if (!line.startsWith(`${mark} `)) return sectionOf(line);
-    const [pkg, ...argv] = line.slice(`${mark} later `.length).split("\t");
-    const call = { pkg: pkg!, argv: argv.slice(0, -1) };
-    const early = line.startsWith(`${mark} early `);
-    if (early) c.called?.(call);
-    else calls.push(call);
-    return { name: early ? sections.current() : "dpkg", silent: true };
+    const [pkg, ...argv] = line.slice(mark.length + 1).split("\t");
+    calls.push({ pkg: pkg!, argv: argv.slice(0, -1) });
+    return { name: "dpkg", silent: true };
   });
   const r = await inSandbox(c.sandbox, c.root, {
     argv: ["/bin/sh", "-euc", dpkgDriver, "dpkg", mark, ...(c.ownFiles ? ["--force-confold"] : []), ...args],
@@ -113,8 +103,7 @@ export async function runDpkg(c: ScriptContext, args: readonly string[], wave: r
     ok: anyStatus,
   });
   sections.end();
-  const said = (r.stdout + r.stderr).replace(new RegExp(`${mark} .*\n?`, "g"), "");
-  if (r.code !== 0) throw dpkgFailed(said, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
+  if (r.code !== 0) throw dpkgFailed(r.stdout + r.stderr, { status: r.code, args, wave, said: sections.said, whereOf: c.whereOf });
   return calls;
 }
 
@@ -167,7 +156,7 @@ function splitter(c: Pick<ScriptContext, "log"> & { mark?: string }, begins: (li
   };
   return {
     add: (text) => {
-      // What is told begins a line, whatever was being said when it came.
+      // What is told begins a line, whatever was said before it without an end.
       const all = pending + text;
       const lines = (c.mark === undefined ? all : all.replace(new RegExp(`(?<=[^\\n])(?=${c.mark})`, "g"), "\n")).split(/(?<=\n)/);
       pending = lines.at(-1)?.endsWith("\n") ? "" : (lines.pop() ?? "");
