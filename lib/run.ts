@@ -15,8 +15,6 @@ export interface RunOptions {
   readonly onOutput?: (text: string) => void;
   /** What the command is for, in the error: "could not list packages". */
   readonly what?: string;
-  /** 1 to 19: how readily it leaves a processor to others; as of nice(1). */
-  readonly nice?: number | undefined;
   /** Exit statuses that are no failure (default: 0). */
   readonly ok?: readonly number[];
   /** Whether to be ended by a signal is none either: the status is -1 then. */
@@ -37,7 +35,7 @@ export const anyStatus: readonly number[] = Array.from({ length: 256 }, (_, i) =
 /** Runs `argv` and waits for it. A status outside of `ok` throws a UserError with the command and its last lines. */
 export async function run(argv: readonly string[], o: RunOptions = {}): Promise<RunResult> {
   const { execa } = await import("execa");
-  const [file, ...args] = o.nice ? ["nice", "-n", String(o.nice), ...argv] : argv;
+  const [file, ...args] = argv;
   const child = execa(file!, args, {
     cwd: o.cwd,
     env: o.env,

@@ -34,8 +34,6 @@ export interface SandboxOptions {
   readonly network?: boolean;
   /** fsync and its like do nothing (default true): where `root` does not see to that itself, by a library that each program loads. */
   readonly eatmydata?: boolean;
-  /** As in `RunOptions`. */
-  readonly nice?: number | undefined;
   /** A person sits at the terminal. */
   readonly interactive?: boolean;
   readonly onOutput?: (text: string) => void;
@@ -80,7 +78,7 @@ export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Pr
       network: o.network === true,
       interactive: o.interactive === true,
       env, shown: o.argv, ok: o.ok, what: o.what,
-      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.stdout !== undefined && { stdout: o.stdout }), ...(o.onOutput && { onOutput: o.onOutput }), nice: o.nice },
+      run: { ...(o.stdin !== undefined && { input: o.stdin }), ...(o.stdout !== undefined && { stdout: o.stdout }), ...(o.onOutput && { onOutput: o.onOutput }) },
     });
   } finally {
     resolv?.undo();
@@ -107,13 +105,13 @@ interface Entering {
   readonly shown: readonly string[];
   readonly ok: readonly number[] | undefined;
   readonly what: string | undefined;
-  readonly run: Pick<RunOptions, "input" | "nice" | "onOutput" | "stdout">;
+  readonly run: Pick<RunOptions, "input" | "onOutput" | "stdout">;
 }
 
 async function enter(s: Sandbox, e: Entering): Promise<RunResult> {
   const names = Object.keys(e.env);
   const piped: (1 | 2)[] = e.interactive ? [] : e.run.stdout === undefined ? [1, 2] : [2];
-  const outer = outerScript({ parent: process.pid, leaked: leakedDescriptors(), piped, network: e.network, nice: e.run.nice ?? 0 });
+  const outer = outerScript({ parent: process.pid, leaked: leakedDescriptors(), piped, network: e.network });
   // Without a terminal of its own nothing in there can type into ours.
   const session = e.interactive ? [] : ["setsid"];
   const result = await run([

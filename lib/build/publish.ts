@@ -10,7 +10,7 @@ import { takeSources, type Sources } from "../output/sources.ts";
 import type { Prepared } from "../prepare.ts";
 import type { Context } from "../verbs/verb.ts";
 import {
-  beginChange, copyWhole, endChange, handEdits, readState, last, syncPaths, touchedBy, type ImageFiles, type ImageState,
+  beginChange, copyWhole, endChange, handEdits, readState, syncPaths, touchedBy, type ImageFiles, type ImageState,
 } from "../output/image.ts";
 import type { Photo } from "../layers/photo.ts";
 import { shelfDir } from "../layers/shelf.ts";
@@ -55,8 +55,8 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     w.beside.push(c.done);
   };
   /** Brings the copy from the layers that it has up to those that `root` has. */
-  const bringUp = async (root: string, o: { had: readonly string[]; now: readonly string[]; nice?: number }) => {
-    await syncPaths(root, fresh, { paths: touchedBy(shelf, o.now.slice(o.had.length)), epoch: w.p.epoch, ...(o.nice !== undefined && { nice: o.nice }) });
+  const bringUp = async (root: string, o: { had: readonly string[]; now: readonly string[] }) => {
+    await syncPaths(root, fresh, { paths: touchedBy(shelf, o.now.slice(o.had.length)), epoch: w.p.epoch });
   };
   /** Layers that the image has in common with what is built now, if it can be told apart from the rest at all. */
   const inCommon = () => {
@@ -94,7 +94,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     catchUp: () => {
       if (!copy) return;
       const [before, now] = [copy, w.chain.trees()];
-      keepCopy({ trees: now, done: before.done.then(() => w.chain.look((root) => bringUp(root, { had: before.trees, now, nice: last }))) });
+      keepCopy({ trees: now, done: before.done.then(() => w.chain.look((root) => bringUp(root, { had: before.trees, now }))) });
     },
     publish: async (root) => {
       const edits = before ? await handEdits(o, o.seen) : undefined;

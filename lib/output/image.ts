@@ -87,14 +87,11 @@ export async function imagePhoto(f: ImageFiles): Promise<Photo | undefined> {
   return existsSync(f.image) ? photo(f.image).catch(() => undefined) : undefined;
 }
 
-/** Nobody waits for a copy that is made while the rest of the build goes on. */
-export const last = 10;
-
 /** The whole tree `root` in `to`, with all that a file has. */
 export async function copyWhole(root: string, to: string): Promise<void> {
   await removeTree(to);
   mkdirSync(dirname(to), { recursive: true });
-  await run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", root, to], { what: "could not copy the image", nice: last });
+  await run(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", root, to], { what: "could not copy the image" });
 }
 
 /** Paths that trees of the shelf in `dir` say something of. */
@@ -102,12 +99,12 @@ export function touchedBy(dir: string, trees: readonly string[]): Set<string> {
   return new Set(trees.flatMap((t) => pathsOf(join(dir, t))));
 }
 
-/** Makes `paths` of `image` what they are in `root`, whose times end at `epoch`. `nice`: as in `RunOptions`. */
-export async function syncPaths(root: string, image: string, { paths, epoch, nice }: { paths: Iterable<string>; epoch: number; nice?: number }): Promise<void> {
+/** Makes `paths` of `image` what they are in `root`, whose times end at `epoch`. */
+export async function syncPaths(root: string, image: string, { paths, epoch }: { paths: Iterable<string>; epoch: number }): Promise<void> {
   const copied = new Set<string>();
   for (const path of new Set(paths)) syncPath({ root, image, copied }, path);
   for (const path of linkedNames(root, copied)) copied.add(path);
-  if (copied.size > 0) await copyPaths(root, image, [...copied].sort(contentsFirst), nice);
+  if (copied.size > 0) await copyPaths(root, image, [...copied].sort(contentsFirst));
   // The root of a mount is as young as the mount.
   lutimesSync(image, epoch, epoch);
 }
@@ -173,12 +170,12 @@ function linkedNames(root: string, paths: ReadonlySet<string>): string[] {
 }
 
 /** Through tar, which brings owners, links, capabilities and ACLs along. */
-async function copyPaths(root: string, image: string, paths: readonly string[], nice?: number): Promise<void> {
+async function copyPaths(root: string, image: string, paths: readonly string[]): Promise<void> {
   const attributes = "--numeric-owner --xattrs --xattrs-include='*' --acls";
   const pack = `tar --create --file=- --directory="$0" --format=posix --no-recursion --null --verbatim-files-from --files-from=- ${attributes}`;
   const unpack = `tar --extract --file=- --directory="$1" --preserve-permissions --same-owner ${attributes}`;
   await run(["bash", "--norc", "--noprofile", "-o", "pipefail", "-c", `${pack} | ${unpack}`, root, image], {
-    input: paths.map((p) => `.${p}\0`).join(""), what: "could not bring the image up to date", nice,
+    input: paths.map((p) => `.${p}\0`).join(""), what: "could not bring the image up to date",
   });
 }
 

@@ -183,10 +183,7 @@ async function runBatch(o: BatchOptions, root: string, given: readonly Call[]): 
 async function callAll(o: BatchOptions, root: string, batch: readonly Call[]): Promise<void> {
   const sandbox = await o.sandbox();
   for (const { pkg, argv } of batch) {
-    // dpkg and the initramfs, which everybody waits for, come first; and nobody waits for caches before the initramfs is there. No more
-    // than it takes: beside other people's work they have to get on, too.
-    const nice = programs[argv[0]!]!.when === "caches" ? 10 : 5;
-    const r = await inSandbox(sandbox, root, { argv, nice, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
+    const r = await inSandbox(sandbox, root, { argv, env: { DEBIAN_FRONTEND: "noninteractive" }, onOutput: (text) => o.log(argv[0]!, text), ok: anyStatus });
     if (r.code === 0) continue;
     throw new UserError("configure.failed", `\`${argv.join(" ")}\`${pkg === "-" ? "" : `, which \`${pkg}\` asks for,`} ended with status ${r.code}`, {
       details: lastLines(r.all), hint: "`debcast shell --failed` opens a shell where it happened",

@@ -71,14 +71,12 @@ export function imageMounts(tools: string, root: string): Mount[] {
  * parent's death has been asked for: whoever was killed before is noticed here, whoever is killed later takes this one along.
  * What node calls a pipe is a socket, which no script can open as /dev/stderr: so those in `piped` go through a real one.
  */
-export function outerScript(o: { parent: number; leaked: readonly number[]; piped: readonly (1 | 2)[]; network: boolean; nice: number }): string {
+export function outerScript(o: { parent: number; leaked: readonly number[]; piped: readonly (1 | 2)[]; network: boolean }): string {
   const close = o.leaked.map((fd) => `exec ${fd}>&-; `).join("");
   const pipes = o.piped.map((fd) => `exec ${fd}> >(exec cat >&${fd}); `).join("");
   const net = o.network ? "" : " --net";
   const namespaces = `--pid --fork --kill-child=KILL --mount --propagation private --ipc --uts${net}`;
-  // Linux weighs whole sessions against each other where it may (sched(7), autogroup); this one is of its own.
-  const nice = o.nice > 0 ? `echo ${o.nice} 2> /dev/null > /proc/self/autogroup || :; ` : "";
-  return `[ "$PPID" = ${o.parent} ] || exit ${setUpStatus}; ${nice}${close}${pipes}exec unshare ${namespaces} sh -c "$1" "$0" $$ "$@"`;
+  return `[ "$PPID" = ${o.parent} ] || exit ${setUpStatus}; ${close}${pipes}exec unshare ${namespaces} sh -c "$1" "$0" $$ "$@"`;
 }
 
 /** PID 1. Its arguments: the process that holds the namespaces, two scripts, then what to run. */
