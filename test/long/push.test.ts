@@ -75,8 +75,16 @@ test(`ended at ${kills} random moments, the device can be reached, says so, and 
   next(-1);
   await debcastOk(["image", "-q"], { cwd: b.dir });
   const start = performance.now();
-  expect((await b.push()).status).toBe(0);
-  const whole = performance.now() - start;
+  const first = startPush(b.dir);
+  const isThrough = first.ended.then(() => true);
+  /** Until a push has begun to change the device, or is through. */
+  const changes = async (ended: Promise<boolean>) => {
+    while (!isHalf(b) && !(await Promise.race([ended, sleep(5, false)])));
+  };
+  await changes(isThrough);
+  const begun = performance.now();
+  expect(await first.ended).toMatchObject({ status: 0 });
+  const [whole, changing] = [performance.now() - start, performance.now() - begun];
   let halves = 0;
   for (let i = 0; i < kills; i++) {
     next(i);
@@ -86,7 +94,12 @@ test(`ended at ${kills} random moments, the device can be reached, says so, and 
     const wire = await cable(b.device.port);
     b.put("conf/devices.ts", devicesConf([b.device.line("dev").replace(/port: \d+/, `port: ${wire.port}`).replace('ssh: [', `ssh: ["HostKeyAlias=[127.0.0.1]:${b.device.port}", `)]));
     const push = startPush(b.dir);
-    await sleep(300 + random() * whole * 0.7);
+    // At any moment of it, or while it changes the device, which is what most can go wrong with.
+    if (Math.floor(i / harms.length) % 2 === 0) await sleep(random() * whole);
+    else {
+      await changes(push.ended.then(() => true));
+      await sleep(random() * changing * 0.8);
+    }
     if (harm === "debcast") killed(push.pid);
     if (harm === "debcast and all it started") killed(-push.pid);
     for (const pid of harm === "rsync" ? push.below(/^rsync /) : harm === "ssh" ? push.below(/^ssh .* -M /) : []) killed(pid);
