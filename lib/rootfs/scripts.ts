@@ -64,7 +64,7 @@ rm -rf /var/lib/dpkg/tmp.ci /var/lib/dpkg/debcast.ci`;
 /** Runs the preinst of each package, one after the other. `staged` is where its control files wait. */
 export async function runPreinsts(c: ScriptContext, pkgs: readonly { pkg: Package; staged: string }[]): Promise<void> {
   const mark = `debcast-${randomBytes(8).toString("hex")}`;
-  const sections = splitter(c, (line) => (line.startsWith(`${mark} `) ? { name: line.slice(mark.length + 1), silent: true } : undefined));
+  const sections = splitter({ ...c, mark }, (line) => (line.startsWith(`${mark} `) ? { name: line.slice(mark.length + 1), silent: true } : undefined));
   const r = await inSandbox(c.sandbox, c.root, {
     argv: ["/bin/sh", "-euc", preinstDriver, "preinst", mark, ...pkgs.flatMap(({ pkg, staged }) => [staged, pkg.name, pkg.arch])],
     env: {
@@ -131,8 +131,8 @@ interface Sections {
   said(name: string): string;
 }
 
-/** Cuts output into sections at lines that `begins` knows; a section goes to the log when it ends. */
-function splitter(c: Pick<ScriptContext, "log"> & { mark?: string }, begins: (line: string) => { name: string; silent?: boolean } | undefined): Sections {
+/** Cuts output into sections at lines that `begins` knows; a section goes to the log when it ends. `mark` is what our own lines begin with. */
+function splitter(c: Pick<ScriptContext, "log"> & { mark: string }, begins: (line: string) => { name: string; silent?: boolean } | undefined): Sections {
   const all = new Map<string, string>();
   let name = "dpkg";
   let section = "";
@@ -156,9 +156,8 @@ function splitter(c: Pick<ScriptContext, "log"> & { mark?: string }, begins: (li
   };
   return {
     add: (text) => {
-      // What is told begins a line, whatever was said before it without an end.
-      const all = pending + text;
-      const lines = (c.mark === undefined ? all : all.replace(new RegExp(`(?<=[^\\n])(?=${c.mark})`, "g"), "\n")).split(/(?<=\n)/);
+      // A mark begins a line, whatever was said before it without an end.
+      const lines = (pending + text).replace(new RegExp(`(?<=[^\\n])(?=${c.mark})`, "g"), "\n").split(/(?<=\n)/);
       pending = lines.at(-1)?.endsWith("\n") ? "" : (lines.pop() ?? "");
       lines.forEach(line);
     },

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { runVerb } from "../child.ts";
 import { mapDisk } from "../disk/bmap.ts";
@@ -81,7 +81,7 @@ async function sent(c: Context, word: string): Promise<Outcome> {
   await ensureHostPrograms(c.emit, { for: "push" });
   const [device] = await devicesOf(c.project, [word], c.conf);
   const connection = await connect(device!);
-  const dir = join(c.project.outDir, `.${imageName(c.conf)}.to-stick.${process.pid}`);
+  const dir = ownDirectory(c, `${imageName(c.conf)}.to-stick`);
   try {
     await ensureStick(connection);
     const given = ["disk", "yes", "set"].flatMap((key) => [c.options[key] ?? []].flat().map((v) => (v === true ? `--${key}` : `--${key}=${String(v)}`)));
@@ -95,6 +95,16 @@ async function sent(c: Context, word: string): Promise<Outcome> {
     rmSync(dir, { recursive: true, force: true });
     await connection.close();
   }
+}
+
+/** The path of a directory for this process alone; what killed ones left of that name goes. */
+function ownDirectory({ project: { outDir } }: Context, name: string): string {
+  const prefix = `.${name}.`;
+  for (const left of existsSync(outDir) ? readdirSync(outDir).filter((n) => n.startsWith(prefix)) : []) {
+    const pid = left.slice(prefix.length);
+    if (/^\d+$/.test(pid) && !existsSync(`/proc/${pid}`)) rmSync(join(outDir, left), { recursive: true, force: true });
+  }
+  return join(outDir, `${prefix}${process.pid}`);
 }
 
 function wordsOf(c: Context): string[] {
@@ -132,7 +142,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
   const target = diskOfImage(p, image);
   const starts = diskOfImage(s, own, stickRoot);
   const sandbox = await openSandbox(c, p.lock, async () => p);
-  const work = join(c.project.outDir, `.${p.conf.name}.stick.${process.pid}`);
+  const work = ownDirectory(c, `${p.conf.name}.stick`);
   mkdirSync(work, { recursive: true });
   try {
     const tarball = tarballOf(c);

@@ -38,6 +38,7 @@ const odd: TestDeb = {
   name: "test-odd", files: { "/usr/share/odd/pipe": { type: "fifo", mode: 0o600 }, "/usr/share/odd/file": "odd\n" },
   control: { preinst: "#!/bin/sh\necho preinst >/etc/odd-scripts\n", postinst: "#!/bin/sh\necho postinst >>/etc/odd-scripts\necho Setting up ../../escape '(1.0) ...'\n" },
 };
+const muttering: TestDeb = { name: "test-muttering", control: { preinst: "#!/bin/sh\nprintf 'no end of line'\n" } };
 const refusing: TestDeb = { name: "test-refusing", version: "2-1", control: { preinst: "#!/bin/sh\necho cannot be here >&2\nexit 3\n" } };
 
 const p = project({
@@ -52,13 +53,13 @@ before(({ write }) => { write("/etc/asking.conf", "of the scriptlet\\n"); });
 installDeb("./odd.deb");
 run(({ inImage, remove }) => { inImage\`test -p /usr/share/odd/pipe; echo a pipe >>/etc/odd-scripts\`; remove("/usr/share/odd/pipe"); });
 `,
-  "base/refusing.ts": `import { installDeb } from "debcast";\ninstallDeb("./refusing.deb");\n`,
+  "base/refusing.ts": `import { installDeb } from "debcast";\ninstallDeb("./muttering.deb", "./refusing.deb");\n`,
 });
 const image = (path: string) => join(p.dir, "image/base", path);
 
 beforeAll(async () => {
   if (runs.skip) return;
-  const debs = { "asking/tool": makeDeb(tool), "asking/asking": makeDeb(asking), "odd/odd": makeDeb(odd), "refusing/refusing": makeDeb(refusing) };
+  const debs = { "asking/tool": makeDeb(tool), "asking/asking": makeDeb(asking), "odd/odd": makeDeb(odd), "refusing/muttering": makeDeb(muttering), "refusing/refusing": makeDeb(refusing) };
   for (const [path, bytes] of Object.entries(debs)) {
     const to = join(p.dir, "base", `${path}.deb`);
     mkdirSync(dirname(to), { recursive: true });
@@ -118,7 +119,7 @@ test("nothing that the build needed for scripts is left", runs, () => {
   expect(["usr/sbin/policy-rc.d", "var/lib/dpkg/tmp.ci", "var/lib/dpkg/debcast.ci", "var/lib/dpkg/debcast.deb", "dev/shm"].filter((f) => existsSync(image(f)))).toEqual([]);
 });
 
-test("a preinst that fails", runs, async () => {
+test("a preinst that fails, after one whose last line has no end", runs, async () => {
   const r = await debcast(["image", "-c", "refused"], { cwd: p.dir });
   expect(said(r.stderr, p.dir)).toMatchInlineSnapshot(`
     "error: base/refusing.ts:2:1 (refusing): the preinst script of \`test-refusing\` (2-1) ended with status 3

@@ -24,6 +24,7 @@ function clean(argv: readonly string[]): void {
 
 beforeAll(async () => {
   if (programs.skip) return;
+  rmSync(parent, { recursive: true, force: true });
   mkdirSync(parent, { recursive: true });
   p = await stickProject({ small: smallSystem({ scriptlets: ["marks"] }), plain: smallSystem().replace('"disk", ', "") }, {
     parent,
@@ -32,6 +33,14 @@ beforeAll(async () => {
   await debcastOk(["stick", "-C", p.dir, "-c", "small"]);
 });
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
+
+test.skipIf(programs.skip)("what a killed one left goes, and what a living one works in stays", async () => {
+  const [dead, living] = ["999999999", String(process.pid)].map((pid) => join(p.dir, `out/.small.stick.${pid}`)) as [string, string];
+  for (const dir of [dead, living]) mkdirSync(dir);
+  await debcastOk(["stick", "-C", p.dir, "-c", "small"]);
+  expect([existsSync(dead), existsSync(living)]).toEqual([false, true]);
+  rmSync(living, { recursive: true });
+});
 
 test.skipIf(programs.skip)("table and file systems are clean, and no partition is called as one of a device", () => {
   clean(["sgdisk", "-v", stick()]);
