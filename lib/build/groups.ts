@@ -7,7 +7,6 @@ import { askedBy, inGroups } from "../plan/groups.ts";
 import type { PlannedScriptlet } from "../plan/plan.ts";
 import type { Prepared } from "../prepare.ts";
 import { essentialFirst, likelyFirst, type DebToInstall } from "../rootfs/configure.ts";
-import type { StoredDeb } from "../store/store.ts";
 
 /** A package as the lock or the project knows it. */
 export interface Deb extends Ingredient {
@@ -35,20 +34,19 @@ export function groupsOf(p: Prepared): readonly Group[] {
 function grouped(p: Prepared): Group[] {
   const locked: Deb[] = p.lock.debs.filter((d) => d.roles.includes("image")).map((deb) => ({ deb, name: deb.name, version: deb.version, sha256: deb.sha256, size: deb.size, fields: deb.fields }));
   const local: Deb[] = p.local.map((l) => ({ deb: l.info, name: l.info.name, version: l.info.version, sha256: l.file.sha256, size: statSync(l.file.path).size, fields: l.info.fields }));
-  const byDeb = new Map([...locked, ...local].map((d) => [d.deb, d]));
-  const { first, rest } = essentialFirst([...byDeb.keys()].map((deb) => ({ deb, stored: deb as unknown as StoredDeb })));
+  const { first, rest } = essentialFirst([...locked, ...local]);
   const specs = new Map(p.local.map((l) => [l.info.spec, l.info.name]));
-  const later = inGroups({ plan: p.plan, debs: rest.map((d) => byDeb.get(d.deb)!), begins: p.lock.groups ?? [], asked: askedBy(p.plan, p.lock.patterns, specs) });
+  const later = inGroups({ plan: p.plan, debs: rest, begins: p.lock.groups ?? [], asked: askedBy(p.plan, p.lock.patterns, specs) });
   return [
-    { name: "essential packages", debs: first.map((d) => byDeb.get(d.deb)!), scriptlets: [] },
+    { name: "essential packages", debs: first, scriptlets: [] },
     ...later.filter((g, i) => i === 0 || g.debs.length > 0 || g.scriptlets.some((s) => s.before.length > 0)).map((g, i) => ({ name: `packages ${i + 1}`, ...g })),
   ];
 }
 
 /** SHA-256 of packages that others of their group may wait for. */
 export function firstOfGroups(p: Prepared): ReadonlySet<string> {
-  const all = groupsOf(p).map((g) => g.debs.map((d) => ({ deb: d.deb, stored: d as unknown as StoredDeb })));
-  return new Set(all.slice(1).flatMap((debs, i) => [...likelyFirst(debs, all.slice(0, i + 1).flat())].map((d) => (d as StoredDeb).sha256)));
+  const all = groupsOf(p).map((g) => g.debs);
+  return new Set(all.slice(1).flatMap((debs, i) => likelyFirst(debs, all.slice(0, i + 1).flat())).map((d) => d.sha256));
 }
 
 /** What a package and all that it needs are made of. */

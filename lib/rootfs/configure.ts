@@ -64,10 +64,13 @@ interface Work extends GroupOptions {
   readonly placedAt: Map<string, number>;
 }
 
+/** What the order of packages is made of. */
+type Ordered = Pick<DebToInstall, "deb">;
+
 /** The Essential packages with all that they need, which are the first group; the others in their order. */
-export function essentialFirst(debs: readonly DebToInstall[]): { first: DebToInstall[]; rest: DebToInstall[] } {
-  const first = new Set(essentialWave(debs.map(asNode)).map((n) => n.stored));
-  return { first: debs.filter((d) => first.has(d.stored)), rest: debs.filter((d) => !first.has(d.stored)) };
+export function essentialFirst<T extends Ordered>(debs: readonly T[]): { first: T[]; rest: T[] } {
+  const first = new Set(essentialWave(debs.map(asNode)).map((n) => n.of));
+  return { first: debs.filter((d) => first.has(d)), rest: debs.filter((d) => !first.has(d)) };
 }
 
 export interface Installed {
@@ -109,7 +112,7 @@ async function installOnTop(w: Work): Promise<void> {
   removeOurs(w, all);
 }
 
-type Waiting = Node & { readonly stored: DebToInstall["stored"]; readonly hasPreinst: boolean };
+type Waiting = Node & { readonly of: DebToInstall; readonly hasPreinst: boolean };
 
 /** While most of the group may still be on its way. */
 async function wavesOf(w: Work): Promise<Waiting[][]> {
@@ -119,23 +122,23 @@ async function wavesOf(w: Work): Promise<Waiting[][]> {
 }
 
 /** Of a group above `below`, those that may have to be configured before the others can be unpacked. */
-export function likelyFirst(debs: readonly DebToInstall[], below: readonly DebToInstall[]): ReadonlySet<DebToInstall["stored"]> {
+export function likelyFirst<T extends Ordered>(debs: readonly T[], below: readonly T[]): T[] {
   const nodes = below.map(asNode);
   const waves = laterWaves([...nodes, ...debs.map(asNode)], new Set(nodes), (n) => n.preDepends.length > 0);
-  return new Set(waves.slice(0, -1).flat().map((n) => n.stored));
+  return waves.slice(0, -1).flat().map((n) => n.of);
 }
 
-function asNode({ deb, stored }: DebToInstall): Node & { stored: DebToInstall["stored"] } {
-  const relations = (field: string) => parseRelations(deb.fields[field] ?? "");
+function asNode<T extends Ordered>(of: T): Node & { of: T } {
+  const relations = (field: string) => parseRelations(of.deb.fields[field] ?? "");
   return {
-    name: deb.name, essential: deb.fields.Essential === "yes", stored,
+    name: of.deb.name, essential: of.deb.fields.Essential === "yes", of,
     preDepends: relations("Pre-Depends"), depends: relations("Depends"), provides: relations("Provides"),
   };
 }
 
 /** In the order of `nodes`. */
-async function packagesOf(nodes: readonly { stored: DebToInstall["stored"] }[]): Promise<Package[]> {
-  return Promise.all(nodes.map(async (n) => asPackage(await n.stored)));
+async function packagesOf(nodes: readonly { of: DebToInstall }[]): Promise<Package[]> {
+  return Promise.all(nodes.map(async (n) => asPackage(await n.of.stored)));
 }
 
 /** In the first wave nothing could run before its files are there; later, preinsts come first, as always. */

@@ -1,9 +1,5 @@
 // downloads/store/: each .deb decompressed once, as SHA256.tar (its data archive, plain) and SHA256.json (what is in it).
-//
-// An entry is valid if its JSON can be read, has this `format`, and has the size, times and inode of the tar as they are now:
-// the JSON is written last and renamed into place, so it is never there without its tar, and a tar that was touched since is
-// made again. SHA256 is of the .deb; who calls must have just verified it (cache.ts), for here it is only a name.
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync, type BigIntStats } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
@@ -11,31 +7,11 @@ import type { Emit } from "../events.ts";
 import { readContainer, type Container, type Member } from "./ar.ts";
 import { controlLimit, readControl, type Control, type ControlFile } from "./controltar.ts";
 import { decompressInOrder, defaultLimit, faultError, limitFor, xzOf, type Job } from "./decompress.ts";
+import { identity, partOf, readEntry, removeParts, removeStaleParts, writeEntry, type DebFile, type StoredDeb } from "./entry.ts";
 import { scanTar, type Entry } from "./tarscan.ts";
 import { xzSize } from "./xzindex.ts";
 
-export type { Control, ControlFile, Entry };
-
-export interface StoredDeb {
-  readonly sha256: string;
-  /** How errors name the package: `bluez_5.82-1_amd64.deb`. */
-  readonly label: string;
-  /** The .deb itself. */
-  readonly deb: string;
-  readonly tar: string;
-  readonly entries: readonly Entry[];
-  readonly control: Control;
-  /** Why only dpkg itself can unpack it, if so. */
-  readonly dpkgOnly?: string | undefined;
-}
-
-export interface DebFile {
-  readonly path: string;
-  readonly sha256: string;
-  readonly label: string;
-  /** Of those with one number (default 0) all control archives come before any data: they say in what order the data are needed. */
-  readonly group?: number;
-}
+export type { Control, ControlFile, DebFile, Entry, StoredDeb };
 
 export interface StoreOptions {
   /** Those needed first come first. */
@@ -69,8 +45,6 @@ interface Piece {
   readonly deb: Incoming;
   readonly of: "control" | "data";
 }
-
-const format = 1;
 
 /** A store that is being filled. */
 export interface Store {
@@ -134,7 +108,7 @@ export async function ensureStored(o: StoreOptions): Promise<Map<string, StoredD
 function admit(o: StoreOptions, deb: DebFile, incoming: Incoming[]): { stored: Promise<StoredDeb>; control: Promise<Control> } {
   const [stored, control] = [settling<StoredDeb>(), settling<Control>()];
   try {
-    const there = o.cache === false ? undefined : readStored(o.dir, deb);
+    const there = o.cache === false ? undefined : readEntry(o.dir, deb);
     if (!there) incoming.push({ ...deb, container: openContainer(deb), limit: o.limit ?? defaultLimit, stored, control, isRefused: false });
     else {
       stored.resolve(there);
@@ -257,73 +231,9 @@ async function finish(dir: string, deb: Incoming): Promise<StoredDeb> {
   try {
     const scanned = scanTar(fd, deb.label);
     renameSync(partOf(base, "tar"), `${base}.tar`);
-    writeIndex(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
+    writeEntry(base, { ...scanned, control, stats: fstatSync(fd, { bigint: true }) });
     return { ...identity(dir, deb), ...scanned, control };
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Of this process: several may fill one store. */
-function partOf(base: string, what: "control" | "tar" | "json"): string {
-  return `${base}.${process.pid}.${what}.part`;
-}
-
-function removeParts(base: string): void {
-  for (const what of ["control", "tar"] as const) rmSync(partOf(base, what), { force: true });
-}
-
-function identity(dir: string, deb: DebFile): Pick<StoredDeb, "sha256" | "label" | "deb" | "tar"> {
-  return { sha256: deb.sha256, label: deb.label, deb: deb.path, tar: join(dir, `${deb.sha256}.tar`) };
-}
-
-interface Index {
-  readonly format: number;
-  readonly tar: string;
-  readonly entries: Entry[];
-  readonly dpkgOnly?: string;
-  readonly text: string;
-  /** Contents as latin1: bytes one to one, and short in JSON. */
-  readonly files: (Omit<ControlFile, "content"> & { content: string })[];
-}
-
-function writeIndex(base: string, o: { entries: Entry[]; dpkgOnly?: string; control: Control; stats: BigIntStats }): void {
-  const index: Index = {
-    format,
-    tar: fingerprint(o.stats),
-    text: o.control.text,
-    files: o.control.files.map((f) => ({ ...f, content: f.content.toString("latin1") })),
-    ...(o.dpkgOnly !== undefined && { dpkgOnly: o.dpkgOnly }),
-    entries: o.entries,
-  };
-  writeFileSync(partOf(base, "json"), JSON.stringify(index));
-  renameSync(partOf(base, "json"), `${base}.json`);
-}
-
-function readStored(dir: string, deb: DebFile): StoredDeb | undefined {
-  const base = join(dir, deb.sha256);
-  try {
-    const index = JSON.parse(readFileSync(`${base}.json`, "utf8")) as Index;
-    if (index.format !== format || index.tar !== fingerprint(statSync(`${base}.tar`, { bigint: true }))) return undefined;
-    const files = index.files.map((f) => ({ ...f, content: Buffer.from(f.content, "latin1") }));
-    return { ...identity(dir, deb), entries: index.entries, dpkgOnly: index.dpkgOnly, control: { text: index.text, files } };
-  } catch {
-    // Absent, torn or not ours: made again.
-    return undefined;
-  }
-}
-
-/** ctime cannot be set back, so a byte changed behind our back is noticed. A rename changes ctime too: taken after it. */
-function fingerprint(s: BigIntStats): string {
-  return `${s.size} ${s.mtimeNs} ${s.ctimeNs} ${s.ino}`;
-}
-
-/** What a killed build left; those of a running one are younger. */
-function removeStaleParts(dir: string): void {
-  for (const name of readdirSync(dir)) {
-    if (!name.endsWith(".part")) continue;
-    const path = join(dir, name);
-    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-    if (age > 3_600_000) rmSync(path, { force: true });
   }
 }
