@@ -18,7 +18,7 @@ clean: node_modules/.debcast-run
 
 # Tests want vitest, lint and types too.
 test: node_modules/.debcast-dev
-	@npx --no-install vitest run --project unit --project real $(ARGS)
+	@npx --no-install vitest run --project unit --project real --project alone $(ARGS)
 
 test-long: node_modules/.debcast-dev
 	@npx --no-install vitest run --project long $(ARGS)

@@ -1,9 +1,10 @@
 // The command as a user runs it: a real child, its exit status, stdout and stderr.
 import { spawn, spawnSync, execFileSync } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, cpSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { engineRoot } from "../../lib/engine.ts";
+import { readLock } from "../../lib/lock.ts";
 
 export const command = join(engineRoot, "bin/debcast");
 
@@ -84,7 +85,9 @@ export function normalUser(): { name: string } | { skip: string } {
   const name = "debcast-test";
   if (spawnSync("id", [name]).status === 0) return { name };
   if (!process.env.CI) return { skip: "set DEBCAST_TEST_USER to a user with a line in /etc/subuid, or CI=true to have one made" };
-  execFileSync("useradd", ["--no-create-home", name]);
+  // Another file of tests may have made it meanwhile.
+  const r = spawnSync("useradd", ["--no-create-home", name], { encoding: "utf8" });
+  if (spawnSync("id", [name]).status !== 0) throw new Error(r.stderr);
   return { name };
 }
 
@@ -98,4 +101,21 @@ export function owned(dir: string, user: string): void {
   const [uid, gid] = [execFileSync("id", ["-u", user]), execFileSync("id", ["-g", user])].map(Number) as [number, number];
   mkdirSync(dir, { recursive: true });
   chownSync(dir, uid, gid);
+}
+
+/** Downloads of somebody's own that hold the .debs of a lock and nothing else. Hard links: nothing that debcast does writes into one. */
+export function ownDownloads(dir: string, lockFile: string, o: { owner?: string } = {}): string {
+  const lock = readLock(lockFile)!;
+  const debs = `deb.${lock.suite}.${lock.arch}`;
+  mkdirSync(join(dir, debs), { recursive: true });
+  if (o.owner) for (const d of [dir, join(dir, debs)]) owned(d, o.owner);
+  for (const name of lock.debs.map((d) => basename(d.filename))) {
+    const [from, to] = [join(sharedDownloads, debs, name), join(dir, debs, name)];
+    try {
+      linkSync(from, to);
+    } catch {
+      cpSync(from, to);
+    }
+  }
+  return dir;
 }

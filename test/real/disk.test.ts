@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { epochOf, readLock } from "../../lib/lock.ts";
-import { debcast, debcastOk, isRoot, normalUser, owned, project, sharedDownloads, shippedConf, skipUnless } from "./debcast.ts";
+import { debcast, debcastOk, isRoot, normalUser, ownDownloads, project, shippedConf, skipUnless } from "./debcast.ts";
 import { confOf } from "./machines.ts";
 import { compareTrees, readTree } from "./treediff.ts";
 
@@ -104,9 +104,7 @@ const other = skipUnless("name" in user, "skip" in user ? user.skip : "");
 test.skipIf(programs.skip || other.skip)("a normal user makes the same bytes, and makes them twice", async () => {
   const { name } = user as { name: string };
   using q = project({ ...shippedConf("base"), "conf/base.lock": readFileSync(join(p.dir, "conf/base.lock"), "utf8"), "conf/keys/dlog.pub": readFileSync(join(engineRoot, "conf/keys/dlog.pub"), "utf8") }, { owner: name });
-  const downloads = join(q.dir, "downloads");
-  owned(downloads, name);
-  execFileSync("sh", ["-c", `cp -a ${join(sharedDownloads, "deb.trixie.amd64")} ${join(sharedDownloads, "index")} ${downloads} && chown -R ${name}: ${downloads}`]);
+  const downloads = ownDownloads(join(q.dir, "downloads"), join(q.dir, "conf/base.lock"), { owner: name });
   const run = (args: string[]) => debcastOk([...args, "-C", q.dir], { user: name, downloads });
   await run(["image", "--locked"]);
   await run(["tar"]);

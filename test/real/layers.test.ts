@@ -1,10 +1,10 @@
 // Layers and what they rest on: hand edits in the image, caches that somebody touched, two builds at once, no overlays.
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { shelfDir } from "../../lib/layers/shelf.ts";
-import { debcast, debcastOk, project, sharedDownloads } from "./debcast.ts";
+import { debcast, debcastOk, ownDownloads, project, sharedDownloads } from "./debcast.ts";
 
 const conf = `import { defineImage } from "debcast";
 export default defineImage({ suite: "trixie", arch: "amd64", components: ["main"], hostname: "layers", scriptlets: ["host", "apt-sources", "one", "two"] });
@@ -153,11 +153,8 @@ test("a layer with a flipped byte, or a file that is gone, is found, said and ma
 });
 
 test("check --caches finds what was touched, and takes it out of use", async () => {
-  const downloads = join(p.dir, "own-downloads");
-  mkdirSync(downloads);
+  const downloads = ownDownloads(join(p.dir, "own-downloads"), join(p.dir, "conf/layered.lock"));
   const own = (...args: string[]) => debcast([args[0]!, "-c", "layered", "-C", p.dir, ...args.slice(1)], { downloads });
-  // The .debs are fetched once for all tests.
-  for (const d of readdirSync(sharedDownloads).filter((d) => d.startsWith("deb.") || d === "index")) linkTree(join(sharedDownloads, d), join(downloads, d));
   expect((await own("image", "--no-cache")).status).toBe(0);
   const whole = await tarball("whole");
   expect((await own("check", "--caches")).stdout).toBe("the caches are whole\n");
@@ -201,12 +198,4 @@ function flip(file: string): void {
   const bytes = readFileSync(file);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(file, bytes);
-}
-
-function linkTree(from: string, to: string): void {
-  mkdirSync(to);
-  for (const name of readdirSync(from)) {
-    const s = statSync(join(from, name));
-    if (s.isFile() && !existsSync(join(to, name))) writeFileSync(join(to, name), readFileSync(join(from, name)));
-  }
 }

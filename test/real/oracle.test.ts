@@ -1,8 +1,7 @@
 // Invariant 1: for the same packages the tree is what mmdebstrap makes, but for the list in oracle.ts.
-import { rmSync } from "node:fs";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { noMmdebstrap } from "./mmdebstrap.ts";
 import { unexpectedOfConf, unexpectedOfRandom } from "./oracle.ts";
@@ -15,12 +14,11 @@ const parent = join(engineRoot, "out/oracle");
 beforeAll(() => mkdirSync(parent, { recursive: true }));
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
 
-// Beside each other: mmdebstrap seldom has work for more than one processor.
-test.skipIf(reason)("the packages of gateway", { concurrent: true }, async ({ expect }) => {
+test.skipIf(reason)("the packages of gateway", async () => {
   expect(await unexpectedOfConf(parent, "gateway")).toEqual([]);
 });
 
 // The same ones each time, so that a change of ours is what makes it fail; `make test-long` draws others, and has `base`.
-test.skipIf(reason)("random packages of seed 1", { concurrent: true }, async ({ expect }) => {
+test.skipIf(reason)("random packages of seed 1", async () => {
   expect(await unexpectedOfRandom(parent, 1)).toEqual([]);
 });

@@ -1,10 +1,10 @@
 // A normal user's image has other owners outside of its namespaces; what arrives on a device has the right ones.
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, linkSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
-import { debcast, debcastOk, normalUser, owned, project, sharedDownloads } from "./debcast.ts";
+import { debcast, debcastOk, normalUser, owned, ownDownloads, project } from "./debcast.ts";
 import { deviceImage, devicesConf, loopback } from "./loopback.ts";
 
 const user = normalUser();
@@ -30,10 +30,8 @@ test.skipIf(reason)("a normal user builds and pushes: the device is what root's 
   await using device = await loopback(join(root.dir, "image/base"));
 
   mkdirSync(parent, { recursive: true });
-  const downloads = join(parent, "downloads");
-  mkdirSync(join(downloads, "deb.trixie.amd64"), { recursive: true });
-  for (const f of readdirSync(join(sharedDownloads, "deb.trixie.amd64")).filter((n) => n.endsWith(".deb"))) share(join(sharedDownloads, "deb.trixie.amd64", f), join(downloads, "deb.trixie.amd64", f));
-  for (const dir of [parent, downloads, join(downloads, "deb.trixie.amd64")]) owned(dir, name);
+  owned(parent, name);
+  const downloads = ownDownloads(join(parent, "downloads"), join(root.dir, "conf/base.lock"), { owner: name });
   cpSync(join(device.dir, "key"), join(parent, "key"));
   const ssh = device.ssh.map((o) => o.replace(join(device.dir, "key"), join(parent, "key")).replace(join(device.dir, "known_hosts"), join(parent, "known_hosts")));
   cpSync(join(device.dir, "known_hosts"), join(parent, "known_hosts"));
@@ -54,12 +52,3 @@ test.skipIf(reason)("a normal user builds and pushes: the device is what root's 
   await debcastOk(["clean"], as);
   expect((await debcast(["status", "gw1"], as)).status).toBe(0);
 });
-
-/** A hard link: nothing that debcast does writes into a .deb. */
-function share(from: string, to: string): void {
-  try {
-    linkSync(from, to);
-  } catch {
-    cpSync(from, to);
-  }
-}
