@@ -1,12 +1,12 @@
 // A restore stick at work, in QEMU: blank disks and old ones, unattended and by keys, its plug pulled, and everything that it refuses.
 import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, cpSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
 import { sleep, startMachine, type Machine } from "../../lib/vm/machine.ts";
 import { accelerator } from "../../lib/vm/qemu.ts";
-import { debcast, debcastOk, normalUser, owned, sharedDownloads, skipUnless } from "../real/debcast.ts";
+import { debcast, debcastOk, normalUser, ownDownloads, skipUnless } from "../real/debcast.ts";
 import { devicesConf } from "../real/loopback.ts";
 import { boot, failures, noMachines, planIn } from "../real/machines.ts";
 import { sshAnswers } from "../real/pushing.ts";
@@ -381,10 +381,7 @@ test.skipIf(other.skip)("a normal user makes the same bytes", async () => {
   const { name } = user as { name: string };
   const lock = (conf: string) => readFileSync(join(p.dir, `conf/${conf}.lock`), "utf8");
   using q = await stickProject({ small: confs.small }, { owner: name, files: { "conf/small.lock": lock("small"), "conf/stick.lock": lock("stick") } });
-  const downloads = join(q.dir, "downloads");
-  owned(downloads, name);
-  for (const dir of ["deb.trixie.amd64", "index"]) cpSync(join(sharedDownloads, dir), join(downloads, dir), { recursive: true });
-  execFileSync("chown", ["-R", `${name}:`, downloads]);
+  const downloads = ownDownloads(join(q.dir, "downloads"), ["small", "stick"].map((conf) => join(q.dir, `conf/${conf}.lock`)), { owner: name });
   await debcastOk(["stick", "-C", q.dir, "-c", "small", "--locked"], { user: name, downloads });
   expect(sha256(join(q.dir, "out/small.stick.img"))).toBe(sha256(join(p.dir, "out/small.stick.img")));
   await debcastOk(["clean", "-C", q.dir], { user: name, downloads });

@@ -103,18 +103,18 @@ export function owned(dir: string, user: string): void {
   chownSync(dir, uid, gid);
 }
 
-/** Downloads of somebody's own that hold the .debs of a lock and nothing else. Hard links: nothing that debcast does writes into one. */
-export function ownDownloads(dir: string, lockFile: string, o: { owner?: string } = {}): string {
-  const lock = readLock(lockFile)!;
-  const debs = `deb.${lock.suite}.${lock.arch}`;
-  mkdirSync(join(dir, debs), { recursive: true });
-  if (o.owner) for (const d of [dir, join(dir, debs)]) owned(d, o.owner);
-  for (const name of lock.debs.map((d) => basename(d.filename))) {
-    const [from, to] = [join(sharedDownloads, debs, name), join(dir, debs, name)];
+/** Downloads of somebody's own that hold the .debs of these locks and nothing else. Hard links: nothing that debcast does writes into one. */
+export function ownDownloads(dir: string, lockFiles: readonly string[], o: { owner?: string } = {}): string {
+  const paths = lockFiles.map((file) => readLock(file)!).flatMap((lock) => lock.debs.map((d) => join(`deb.${lock.suite}.${lock.arch}`, basename(d.filename))));
+  for (const d of new Set(["", ...paths.map(dirname)].map((d) => join(dir, d)))) {
+    mkdirSync(d, { recursive: true });
+    if (o.owner) owned(d, o.owner);
+  }
+  for (const path of new Set(paths)) {
     try {
-      linkSync(from, to);
+      linkSync(join(sharedDownloads, path), join(dir, path));
     } catch {
-      cpSync(from, to);
+      cpSync(join(sharedDownloads, path), join(dir, path)); // on another file system
     }
   }
   return dir;

@@ -104,7 +104,7 @@ const other = skipUnless("name" in user, "skip" in user ? user.skip : "");
 test.skipIf(programs.skip || other.skip)("a normal user makes the same bytes, and makes them twice", async () => {
   const { name } = user as { name: string };
   using q = project({ ...shippedConf("base"), "conf/base.lock": readFileSync(join(p.dir, "conf/base.lock"), "utf8"), "conf/keys/dlog.pub": readFileSync(join(engineRoot, "conf/keys/dlog.pub"), "utf8") }, { owner: name });
-  const downloads = ownDownloads(join(q.dir, "downloads"), join(q.dir, "conf/base.lock"), { owner: name });
+  const downloads = ownDownloads(join(q.dir, "downloads"), [join(q.dir, "conf/base.lock")], { owner: name });
   const run = (args: string[]) => debcastOk([...args, "-C", q.dir], { user: name, downloads });
   await run(["image", "--locked"]);
   await run(["tar"]);

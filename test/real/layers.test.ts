@@ -153,7 +153,7 @@ test("a layer with a flipped byte, or a file that is gone, is found, said and ma
 });
 
 test("check --caches finds what was touched, and takes it out of use", async () => {
-  const downloads = ownDownloads(join(p.dir, "own-downloads"), join(p.dir, "conf/layered.lock"));
+  const downloads = ownDownloads(join(p.dir, "own-downloads"), [join(p.dir, "conf/layered.lock")]);
   const own = (...args: string[]) => debcast([args[0]!, "-c", "layered", "-C", p.dir, ...args.slice(1)], { downloads });
   expect((await own("image", "--no-cache")).status).toBe(0);
   const whole = await tarball("whole");

@@ -31,7 +31,7 @@ test.skipIf(reason)("a normal user builds and pushes: the device is what root's 
 
   mkdirSync(parent, { recursive: true });
   owned(parent, name);
-  const downloads = ownDownloads(join(parent, "downloads"), join(root.dir, "conf/base.lock"), { owner: name });
+  const downloads = ownDownloads(join(parent, "downloads"), [join(root.dir, "conf/base.lock")], { owner: name });
   cpSync(join(device.dir, "key"), join(parent, "key"));
   const ssh = device.ssh.map((o) => o.replace(join(device.dir, "key"), join(parent, "key")).replace(join(device.dir, "known_hosts"), join(parent, "known_hosts")));
   cpSync(join(device.dir, "known_hosts"), join(parent, "known_hosts"));
