@@ -4,16 +4,19 @@
 const lists: Readonly<Record<string, readonly number[]>> = { "/etc/group": [3], "/etc/gshadow": [2, 3] };
 
 /**
- * The file as it is to be on the device. `was` is what the image that it runs had, where that is known. A line that only one side
- * changed is that side's; where both did it is the image's, but for a password that somebody set on the device.
+ * The file as it is to be on the device. `was` is what the image that it runs had, where that is known, and what those had that pushes
+ * which were cut short wanted to make of it. A line that only one side changed is that side's; where both did it is the image's, but for
+ * a password that somebody set on the device.
  */
-export function mergeAccounts(file: string, o: { was: string | undefined; image: string; device: string }): string {
-  const [was, image, device] = [rows(o.was ?? ""), rows(o.image), rows(o.device)];
+export function mergeAccounts(file: string, o: { was: readonly string[]; image: string; device: string }): string {
+  const [haves, image, device] = [o.was.map(rows), rows(o.image), rows(o.device)];
+  // A line that any of them had is none that somebody wrote.
+  const was = (name: string) => haves.map((have) => have.get(name)).find((line) => line !== undefined && line === device.get(name)) ?? haves[0]?.get(name);
   const merged: string[] = [];
-  for (const [name, line] of image) merged.push(mergeLine(file, { was: was.get(name), image: line, device: device.get(name) }));
+  for (const [name, line] of image) merged.push(mergeLine(file, { was: was(name), image: line, device: device.get(name) }));
   for (const [name, line] of device) {
     // What the image had and has no more goes, unless it is another one by now.
-    if (image.has(name) || was.get(name) === line) continue;
+    if (image.has(name) || was(name) === line) continue;
     merged.push(line);
   }
   return merged.map((line) => `${line}\n`).join("");

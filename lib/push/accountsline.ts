@@ -11,7 +11,7 @@ export interface AccountFile {
 }
 
 /** Those that are to become something else on the device. */
-export async function readAccounts(remote: Remote, o: { image: Readonly<Record<string, string>>; was: Readonly<Record<string, string>> | undefined }): Promise<AccountFile[]> {
+export async function readAccounts(remote: Remote, o: { image: Readonly<Record<string, string>>; was: readonly Readonly<Record<string, string>>[] }): Promise<AccountFile[]> {
   // One process for all of them: `FILE:LINE`.
   const { lines } = await remote.ask(`grep -a '' ${accountFiles.join(" ")} /dev/null 2> /dev/null || true`);
   const device = new Map<string, string>();
@@ -20,11 +20,13 @@ export async function readAccounts(remote: Remote, o: { image: Readonly<Record<s
     device.set(file, `${device.get(file) ?? ""}${asBytes(line.slice(file.length + 1))}\n`);
   }
   if (lines.some((l) => l.includes("\ufffd"))) throw new UserError("push.accounts", "a file of accounts on the device is no UTF-8, and cannot be merged with that of the image", { exit: exitStatus.device });
+  // A grep that was killed must not cost a device its accounts.
+  if (!/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", "/etc/passwd of the device could not be read, or has no root in it", { exit: exitStatus.device });
   return accountFiles.flatMap((file) => {
     const image = o.image[file];
     if (image === undefined) return [];
-    const [now, was] = [device.get(file) ?? "", o.was?.[file]];
-    const text = mergeAccounts(file, { was, image, device: now });
+    const now = device.get(file) ?? "";
+    const text = mergeAccounts(file, { was: o.was.map((w) => w[file] ?? ""), image, device: now });
     return text === now ? [] : [{ file, text }];
   });
 }

@@ -59,9 +59,9 @@ function leadsElsewhere(path: string, want: Items): boolean {
   return false;
 }
 
-/** What is kept on a device where the image wants something that is no directory: neither can give way. */
-export function inTheWay(delta: Delta, want: Items, kept: readonly string[]): string | undefined {
-  return delta.send.find((path) => want.get(path)!.type !== "d" && kept.some((k) => k !== path && isBelow(k, path)));
+/** Where the image wants something that is no directory, and the device may keep something at or below it: what it is, and what it keeps. */
+export function mayBeInTheWay(delta: Delta, want: Items, kept: readonly string[]): { path: string; kept: string }[] {
+  return delta.send.filter((path) => want.get(path)!.type !== "d").flatMap((path) => kept.filter((k) => isBelow(k, path)).map((k) => ({ path, kept: k })));
 }
 
 // ── Sending ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,14 +76,21 @@ export interface Pass {
 }
 
 /**
- * In the order that does least harm when it ends in the middle: libraries, so that a new program never meets an old one; everything else;
- * links, which now lead to something; and dpkg's database, which by then tells the truth.
+ * In the order that does least harm when it ends in the middle: libraries, and then the names that programs ask for, so that a new program
+ * never meets an old one; everything else; links, which now lead to something; and dpkg's database, which by then tells the truth.
  */
 export function passesOf(paths: readonly string[], want: Items): Pass[] {
+  const rank = ranking(paths, want);
+  const ranks = [0, 1, 2, 3].map((r) => paths.filter((p) => rank(p) === r));
+  return ranks.map((some, r) => ({ paths: some, sparse: some.some((p) => want.get(p)!.sparse), atOnce: r === 0 })).filter((pass) => pass.paths.length > 0);
+}
+
+function ranking(paths: readonly string[], want: Items): (path: string) => number {
   const ownRank = (path: string) => {
     const { type } = want.get(path)!;
-    if (type === "l" || isBelow(path, "/var/lib/dpkg")) return 2;
-    return type === "f" && isLibrary(path) ? 0 : 1;
+    if (isBelow(path, "/var/lib/dpkg")) return 3;
+    if (type === "l") return isLibrary(path) ? 1 : 3;
+    return type === "f" && isLibrary(path) ? 0 : 2;
   };
   // All names of a file go together.
   const linked = new Map<string, number>();
@@ -91,9 +98,7 @@ export function passesOf(paths: readonly string[], want: Items): Pass[] {
     const { links } = want.get(path)!;
     if (links !== "") linked.set(links, Math.max(linked.get(links) ?? 0, ownRank(path)));
   }
-  const rank = (path: string) => linked.get(want.get(path)!.links) ?? ownRank(path);
-  const ranks = [0, 1, 2].map((r) => paths.filter((p) => rank(p) === r));
-  return ranks.map((some, r) => ({ paths: some, sparse: some.some((p) => want.get(p)!.sparse), atOnce: r === 0 })).filter((pass) => pass.paths.length > 0);
+  return (path) => linked.get(want.get(path)!.links) ?? ownRank(path);
 }
 
 /** One that any program may ask for by its name. A program's own plugins come with the program: of sudo, say, neither works without the other. */
@@ -101,11 +106,12 @@ function isLibrary(path: string): boolean {
   return /^\/usr\/(local\/)?lib\/([^/]+-linux-[^/]+\/)?[^/]+\.so(\.[^/]*)?$/.test(path);
 }
 
-/** What a device needs to have free for it: bytes and inodes. A file is there twice until its new one is whole. */
+/** What a device needs to have free for it: bytes and inodes. A file is there twice until its new one is whole, libraries until all of them are. */
 export function roomFor(paths: readonly string[], want: Items, o: { had: Items | undefined; copied: boolean }): { bytes: number; inodes: number } {
   const block = 4096;
   const sizeOf = (i: Item | undefined) => (i?.type === "f" ? Math.ceil(i.size / block) * block : block);
-  let [bytes, inodes, largest] = [0, 0, 0];
+  let [bytes, inodes, largest, libraries] = [0, 0, 0, 0];
+  const rank = ranking(paths, want);
   const seen = new Set<string>();
   for (const path of paths) {
     const item = want.get(path)!;
@@ -116,7 +122,8 @@ export function roomFor(paths: readonly string[], want: Items, o: { had: Items |
     const size = sizeOf(item);
     bytes += o.copied || had?.type !== "f" ? size : Math.max(0, size - sizeOf(had));
     largest = Math.max(largest, size);
+    if (rank(path) === 0) libraries += size;
     if (had === undefined) inodes++;
   }
-  return { bytes: bytes + largest, inodes };
+  return { bytes: Math.max(libraries, bytes + largest), inodes };
 }

@@ -1,6 +1,6 @@
 // What a device is called, where it is, and what belongs to it: conf/devices.ts, a word of ssh's, or the machine of `debcast vm`.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { confNames, devicesFile, loadFromConf } from "../conf.ts";
 import { UserError, exitStatus, nearest, throwAll } from "../errors.ts";
 import { confPlace, type ConfSources } from "../plan/confplace.ts";
@@ -110,9 +110,14 @@ function checkDevice(name: string, v: unknown, c: Checker): Device {
     ...nothing,
     ...checkHost(name, v, c),
     ...(v.image !== undefined && { image: checkImageOf(name, v.image, c) }),
-    protect: checkList([name, "protect"], v.protect, { match: /^\/[^\0]*[^\0/]$/, like: '"/srv"', c }),
+    protect: checkList([name, "protect"], v.protect, { match: /^\/[^\0]*[^\0/]$/, like: '"/srv"', c }).map(asInImage),
     ssh: checkList([name, "ssh"], v.ssh, { match: /^[A-Za-z]+=\S/, like: '"ProxyJump=gate"', c }),
   };
+}
+
+/** As an image names it, whose /bin, /sbin and /lib are links. */
+function asInImage(path: string): string {
+  return posix.normalize(path).replace(/^\/(bin|sbin|lib\w*)(?=\/|$)/, "/usr/$1");
 }
 
 function checkHost(name: string, { host, port }: Record<string, unknown>, c: Checker): { host?: string; port?: number } {

@@ -1,6 +1,6 @@
 // An image as it is pushed: what is in it, whose its paths are, which step made them. Read once, however many devices get it.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { packagesOf } from "../inspect/packages.ts";
@@ -25,6 +25,8 @@ export interface PushImage {
   readonly lock: string;
   /** Whether a path below /etc or /var is the image's in the sense of people: a package ships it, or a step made it. */
   owns(path: string): boolean;
+  /** Whether it is what it was when it was read: a build may have changed it. */
+  isStill(): Promise<boolean>;
 }
 
 /** The image NAME of a project, which has been built. */
@@ -32,7 +34,10 @@ export async function readImage(project: Project, name: string): Promise<PushIma
   const files = imageFiles(project, name);
   if (!existsSync(files.image) || isHalfChanged(files)) throw new UserError("image.absent", `\`${name}\` has not been built`, { hint: "debcast image" });
   const dir = files.image;
-  const inventory = await takeInventory(dir, join(project.outDir, `${name}.inventory`));
+  const memory = join(project.outDir, `${name}.inventory`);
+  const builtAt = () => statSync(files.photo, { bigint: true, throwIfNoEntry: false })?.ctimeNs;
+  const built = builtAt();
+  const inventory = await takeInventory(dir, memory);
   const whole: Kept = { ...inventory, packages: versionsIn(dir) };
   keep(project.downloads, whole);
   const made = readMade(project, name);
@@ -42,6 +47,7 @@ export async function readImage(project: Project, name: string): Promise<PushIma
     name, dir, downloads: project.downloads, inventory: whole, made, units: unitsOf(dir, whole.items),
     lock: existsSync(lock) ? createHash("sha256").update(readFileSync(lock)).digest("hex") : "",
     owns: (path) => (owned ??= new Set([...shippedIn(dir), ...made.map((m) => asBytes(m.path))])).has(path),
+    isStill: async () => !isHalfChanged(files) && (builtAt() === built || (existsSync(dir) && (await takeInventory(dir, memory)).id === inventory.id)),
   };
 }
 

@@ -2,7 +2,7 @@
 // /persist, and the initramfs puts it into the disk's system before anything stands on it (base/disk/persist).
 import { UserError, exitStatus } from "../errors.ts";
 import { passesOf, roomFor } from "./delta.ts";
-import type { Work } from "./push.ts";
+import { stillThat, type Work } from "./push.ts";
 import { printfFormat, state, type Remote } from "./remote.ts";
 import { checkRoom } from "./room.ts";
 import { send } from "./rsync.ts";
@@ -11,7 +11,7 @@ import { send } from "./rsync.ts";
 const [staged, part] = ["/persist/push", "/persist/push.new"];
 
 /** Returns the bytes that went over the wire. */
-export async function stagePush({ rsync, remote, d: { shares, settings }, want, mark }: Work): Promise<number> {
+export async function stagePush({ rsync, remote, d: { shares, settings }, image, want, mark }: Work): Promise<number> {
   const { name } = rsync.connection.device;
   const exit = exitStatus.device;
   // The boot loader's partition has a kernel of its own, which would then lack its modules.
@@ -24,6 +24,7 @@ export async function stagePush({ rsync, remote, d: { shares, settings }, want, 
     checkRoom(`/persist of ${name}`, await freeIn(remote), roomFor(paths, want, { had: undefined, copied: true }));
     let bytes = 0;
     for (const pass of passesOf(paths, want)) bytes += await send(rsync, pass, { to: `${part}/tree/`, temporary: `${part}/tmp` });
+    await stillThat(image, name);
     const gone = [...shares.gone].reverse().map((p) => `.${p}\0`).join("");
     await remote.must(`printf ${printfFormat(gone)} > ${part}/gone && printf ${printfFormat(mark)} > ${part}/tree${state}/mark && sync -f ${part} && rm -rf ${staged} ${part}/tmp && mv ${part} ${staged}`, "what was sent could not be put in its place on /persist");
     return bytes;

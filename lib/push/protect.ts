@@ -15,6 +15,9 @@ const ofDevice = [...ofLinux, "/etc/machine-id", "/persist", "/var/lib/debcast",
 
 const seeds = ["/home", "/root", "/var/log"];
 
+/** What a device keeps at or below directories of the image, which therefore have to stay directories. */
+export const keptByDevices: readonly string[] = [...seeds, "/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key", "/persist", "/var/lib/debcast"];
+
 const accounts: ReadonlySet<string> = new Set(["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"]);
 
 /** What `disk --set` gives to each device (lib/disk/devices.ts). */

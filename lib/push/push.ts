@@ -16,7 +16,7 @@ import { diskMark, type PushImage } from "./image.ts";
 import { readable, type Items } from "./inventory.ts";
 import type { Kept } from "./kept.ts";
 import { stagePush } from "./persist.ts";
-import { parseMarks, printfFormat, withPaths, type Hello, type Remote } from "./remote.ts";
+import { parseMarks, parseRoom, printfFormat, withPaths, type Hello, type Remote } from "./remote.ts";
 import { checkRoom } from "./room.ts";
 import { noRsync, send, type SendingOptions } from "./rsync.ts";
 import { failedOf, takeEffect } from "./takeeffect.ts";
@@ -68,8 +68,8 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   const clock = stopwatch(o.emit);
   refuse(name, hello, image, o);
   const rsync: SendingOptions = { connection, image: image.dir, emit: o.emit };
-  // The disk of a root in RAM may hold another image than the one that runs by now.
-  const is = o.persist && hello.slot ? { mark: hello.slot, half: undefined } : hello;
+  // The disk of a root in RAM may hold another image than the one that runs by now, and may have got some of what waits for its next start.
+  const is = o.persist ? { mark: hello.slot ?? hello.mark, half: hello.staged && [hello.staged.image ?? ""] } : hello;
   const have = o.full && !o.persist ? undefined : known(image, is.mark, is.half);
   if (o.persist && !have) throw new UserError("push.persist-unknown", `it is not known what the disk of \`${name}\` holds: it says of no image that was pushed or put on a disk from here`, { hint: "debcast disk", exit: exitStatus.device });
   const d = await clock.timed("compare", () => differences(remote, rsync, { image, have, protect }), summary);
@@ -79,22 +79,21 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   const result = {
     device: name, image: image.inventory.id, changed: sent.length + d.shares.gone.length > 0, bytes: 0, of: sizeOf(image.inventory.items), ms: clock.ms, volatile, staged: o.persist, boot: hello.boot,
     sent, removed: d.shares.gone.map(readable), left: d.shares.left.map(readable), packages: packageChanges(have?.[0], image.inventory),
-    restarted: [...effect.restart, ...effect.tryRestart], stopped: effect.stop, failed: [], reboot: effect.reboot,
+    restarted: [...effect.restart, ...effect.tryRestart], stopped: effect.stop, failed: [], reboot: [...new Set([...hello.due, ...effect.reboot])],
   };
   const nothing = !result.changed && is.half === undefined && is.mark.image === image.inventory.id;
   if (o.dryRun || nothing) return result;
 
-  const room = roomFor([...d.shares.send, ...d.shares.seeds], image.inventory.items, { had: have?.[0]?.items, copied: volatile });
-  if (!o.persist) checkRoom(name, hello.free, room);
-  await begin(remote, name);
-  const work = { rsync, remote, d, want: image.inventory.items, mark: markOf(image) };
+  const free = await begin(remote, name);
+  if (!o.persist) checkRoom(name, free, roomFor([...d.shares.send, ...d.shares.seeds], image.inventory.items, { had: have?.[0]?.items, copied: volatile }));
+  const work = { rsync, remote, d, image, want: image.inventory.items, mark: markOf(image) };
   if (o.persist) {
     const bytes = await clock.timed("send", () => stagePush(work), formatBytes);
     return { ...result, bytes, restarted: [], stopped: [], reboot: ["the system on the disk"] };
   }
   await remote.must(`half ${image.inventory.id}${volatile ? " volatile" : ""}`, "it cannot be written to");
   const bytes = await clock.timed("send", () => sendAll(work), formatBytes);
-  const took = await clock.timed("after", () => finish(work, effect), (t) => (t.restarted.length > 0 ? `restarted ${t.restarted.join(", ")}` : ""));
+  const took = await clock.timed("after", () => finish(work, { ...effect, reboot: result.reboot }), (t) => (t.restarted.length > 0 ? `restarted ${t.restarted.join(", ")}` : ""));
   return { ...result, ...took, bytes };
 }
 
@@ -166,7 +165,8 @@ function sizeOf(items: Items): number {
 
 // ── Changing it ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function begin(remote: Remote, name: string): Promise<void> {
+/** From now on no other push changes it. What is free on it, now that nothing lies about of one that was cut short. */
+async function begin(remote: Remote, name: string): Promise<Hello["free"]> {
   const r = await remote.ask(`begin ${printfFormat(who())}`);
   const exit = exitStatus.device;
   if (r.status === 75) throw new UserError("push.busy", `another push to \`${name}\` is under way${r.lines[0] ? `, by ${r.lines[0]}` : ""}; nothing was changed`, { hint: "wait until it is done", exit });
@@ -174,6 +174,7 @@ async function begin(remote: Remote, name: string): Promise<void> {
   const now = parseMarks(r.lines);
   const { mark, half } = remote.hello;
   if (JSON.stringify(now) !== JSON.stringify({ mark, half })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
+  return parseRoom(r.lines);
 }
 
 /** What is to be done, and with what. */
@@ -181,16 +182,18 @@ export interface Work {
   readonly rsync: SendingOptions;
   readonly remote: Remote;
   readonly d: Differences;
+  readonly image: PushImage;
   readonly want: Items;
   /** Text of the mark that the device has when all is done. */
   readonly mark: string;
 }
 
 /** Returns the bytes that went over the wire. */
-async function sendAll({ rsync, remote, d: { shares, settings }, want }: Work): Promise<number> {
+async function sendAll({ rsync, remote, d: { shares, settings }, image, want }: Work): Promise<number> {
   let bytes = 0;
   for (const pass of passesOf([...shares.send, ...settings].sort(), want)) bytes += await send(rsync, pass);
   for (const pass of passesOf(shares.seeds, want)) bytes += await send(rsync, pass, { existing: false });
+  await stillThat(image, rsync.connection.device.name);
   // Directories after what was in them, and those that hold something of the device's stay.
   if (shares.gone.length > 0) {
     const r = await remote.ask(withPaths("rm -fd --", [...shares.gone].reverse()));
@@ -200,9 +203,17 @@ async function sendAll({ rsync, remote, d: { shares, settings }, want }: Work): 
   return bytes;
 }
 
-async function finish({ rsync, remote, d: { accounts }, want, mark }: Work, effect: After): Promise<Pick<PushResult, "restarted" | "stopped" | "failed">> {
+/** What was sent is of this image, and not in part of one that a build made of it meanwhile. */
+export async function stillThat(image: PushImage, name: string): Promise<void> {
+  if (!(await image.isStill())) throw new UserError("push.vanished", `the image changed while it was sent to \`${name}\``, { hint: `debcast push ${name}`, exit: exitStatus.device });
+}
+
+async function finish({ rsync, remote, d, want, mark }: Work, effect: After): Promise<Pick<PushResult, "restarted" | "stopped" | "failed">> {
+  const accounts = d.accounts.length > 0 ? await d.readAgain() : [];
   if (accounts.length > 0) await remote.must(accountsLine(accounts, want), "its accounts could not be written");
   const took = await takeEffect(remote, effect, rsync.connection.device.name);
+  // Known until the next start, whoever asks for that.
+  if (effect.reboot.length > 0 && !isVolatile(remote.hello)) await remote.ask(`printf ${printfFormat(effect.reboot.map((why) => `${why}\n`).join(""))} > $due`);
   await remote.must(`done_ ${printfFormat(mark)}`, "its mark could not be written");
   return { restarted: took.restarted, stopped: took.stopped, failed: await failedOf(remote, took) };
 }

@@ -11,14 +11,17 @@ const patience = 600;
 /** Restarts it over a connection that ends by that; returns when it answers after another start. */
 export async function reboot(device: Device, remote: Remote, image: PushImage): Promise<Hello> {
   const { boot } = remote.hello;
+  const exit = exitStatus.device;
   // The answer may be lost with the connection.
-  await Promise.race([remote.ask("sync; systemctl --no-block reboot").catch(() => {}), pause(10_000)]);
-  for (const end = performance.now() + patience * 1000; ; await pause(1000)) {
-    const hello = await look(device).catch((e: unknown) => {
-      if (performance.now() > end) throw new UserError("push.reboot", `\`${device.name}\` did not come back within ${patience / 60} min`, { details: e instanceof Error ? e.message : String(e), exit: exitStatus.device });
-    });
+  const asked = await Promise.race([remote.ask("sync; systemctl --no-block reboot").catch(() => undefined), pause(10_000)]);
+  if (asked && asked.status !== 0) throw new UserError("push.reboot", `\`${device.name}\` cannot be restarted`, { details: asked.lines.join("\n"), exit });
+  let last = "";
+  for (const end = performance.now() + patience * 1000; performance.now() < end; await pause(1000)) {
+    const hello = await look(device).catch((e: unknown) => void (last = e instanceof Error ? e.message : String(e)));
     if (hello && hello.boot !== boot) return checked(device, hello, image);
+    if (hello) last = "it still runs as it did";
   }
+  throw new UserError("push.reboot", `\`${device.name}\` did not come back within ${patience / 60} min`, { details: last, exit });
 }
 
 async function look(device: Device): Promise<Hello> {

@@ -25,17 +25,20 @@ umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
 ${marksScript}
-slot=/run/debcast-slot lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
+slot=/run/debcast-slot due=/run/debcast-due lock=/run/debcast-push.lock beat=/run/debcast-push.beat locked=
 hello() {
   lines /proc/sys/kernel/osrelease kernel
   lines /proc/sys/kernel/random/boot_id boot
   lines /proc/mounts mount
   marks
   [ ! -f $slot ] || while IFS= read -r l; do echo "$l"; done < $slot
+  [ ! -f $due ] || lines $due due
+  [ ! -f /persist/push/tree$d/mark ] || lines /persist/push/tree$d/mark staged
   ! command -v rsync > /dev/null || echo rsync
   [ ! -d /run/systemd/system ] || echo systemd
-  stat -f -c 'room %a %S %d' /
+  room
 }
+room() { stat -f -c 'room %a %S %d' /; }
 # What a push that is no more may still be sending.
 orphans() {
   for p in /proc/[0-9]*; do
@@ -54,15 +57,17 @@ begin() {
   fi
   printf '%s %s\\n' $$ "$1" > $lock
   locked=1
+  # What a push that was cut short has not put in its place, there and where rsync keeps libraries until all of them are whole.
+  [ ! -e $d/tmp ] || rm -rf $d/tmp /usr/lib/.~tmp~ /usr/lib/*-linux-*/.~tmp~ /usr/local/lib/.~tmp~ /usr/local/lib/*-linux-*/.~tmp~
   marks
+  room
 }
 half() {
   # Of a root in RAM: the image that its disk holds.
   [ -z "\${2:-}" ] || [ -e $slot ] || [ ! -f $d/mark ] || lines $d/mark slot > $slot
   [ -d $d ] || mkdir -p $d || return
-  printf '%s\\n' "$1" >> $d/half || return
-  # What a push that was cut short has not put in its place, there and where rsync keeps libraries until all of them are whole.
-  [ ! -e $d/tmp ] || rm -rf $d/tmp /usr/lib/.~tmp~ /usr/lib/*-linux-*/.~tmp~ /usr/local/lib/.~tmp~
+  # Before anything that it tells of.
+  printf '%s\\n' "$1" >> $d/half && sync $d/half || return
   mkdir -m 700 $d/tmp
 }
 groups() { for pid; do [ ! -r /proc/$pid/cgroup ] || lines /proc/$pid/cgroup $pid; done; }
@@ -93,6 +98,10 @@ export interface Hello {
   readonly slot: Readonly<Record<string, string>> | undefined;
   /** Ids of the images that pushes began to make of it and did not end; undefined when there were none. */
   readonly half: readonly string[] | undefined;
+  /** Why a restart is due since it was started. */
+  readonly due: readonly string[];
+  /** Of the image that waits on /persist for the next start. */
+  readonly staged: Readonly<Record<string, string>> | undefined;
   readonly rsync: boolean;
   readonly systemd: boolean;
   readonly free: { readonly bytes: number; readonly inodes: number };
@@ -163,6 +172,12 @@ export async function openRemote(connection: Connection): Promise<Remote> {
   };
 }
 
+/** What is free on /, in what `begin` or `hello` say. Some file systems have no fixed number of inodes, and say 0. */
+export function parseRoom(lines: readonly string[]): Hello["free"] {
+  const [blocks = 0, size = 0, inodes = 0] = (lines.find((l) => l.startsWith("room ")) ?? "").split(" ").slice(1).map(Number);
+  return { bytes: blocks * size, inodes: inodes || Infinity };
+}
+
 /** What there is of a mark in what `begin` or `hello` say. */
 export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half"> {
   const all = (key: string) => lines.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
@@ -180,14 +195,14 @@ export function fieldsOf(lines: readonly string[]): Record<string, string> {
 function parseHello(lines: readonly string[]): Hello {
   const all = (key: string) => lines.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
   const { root, others } = mountsIn(all("mount").join("\n"));
-  const [blocks = 0, size = 0, inodes = 0] = (all("room")[0] ?? "").split(" ").map(Number);
   return {
     kernel: all("kernel")[0] ?? "", boot: all("boot")[0] ?? "", root, mounts: others,
     ...parseMarks(lines),
     slot: all("slot").length === 0 ? undefined : fieldsOf(all("slot")),
+    staged: all("staged").length === 0 ? undefined : fieldsOf(all("staged")),
+    due: all("due"),
     rsync: lines.includes("rsync"), systemd: lines.includes("systemd"),
-    // Some file systems have no fixed number of inodes, and say 0.
-    free: { bytes: blocks * size, inodes: inodes || Infinity },
+    free: parseRoom(lines),
   };
 }
 

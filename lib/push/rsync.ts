@@ -36,7 +36,7 @@ export async function send(o: SendingOptions, pass: Pass, { existing = true, to 
   const said = await rsync(o, [
     ...attributes, "--dirs", "--from0", "--files-from=-", "--force", `--temp-dir=${part}`,
     // That they differ is known, and neither size nor time need show it.
-    ...(existing ? ["--ignore-times"] : ["--ignore-existing"]),
+    ...(existing ? ["--ignore-times"] : ["--ignore-existing", "--no-implied-dirs"]),
     ...(pass.atOnce ? ["--delay-updates"] : []),
     ...(pass.sparse ? ["--sparse", "--compress"] : []),
     "--info=progress2", "--stats", `${o.image}/`, `device:${to}`,

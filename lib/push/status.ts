@@ -40,7 +40,7 @@ if [ -d /run/systemd/system ]; then
   state=$(systemctl is-system-running || :); say state "$state"
   [ "$state" = running ] || systemctl list-units --state=failed --plain --no-legend --full --no-pager | while read -r unit _; do say failed "$unit"; done
 fi
-df -P -T -B1 | while read -r _ type size _ free _ mount; do say space "$type $size $free $mount"; done
+df -l -P -T -B1 | while read -r _ type size _ free _ mount; do say space "$type $size $free $mount"; done
 `;
 
 /** What lies on a disk, and is worth a look beside /. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { clashes, mergeAccounts } from "../../../lib/push/accounts.ts";
 
-const merge = (file: string, was: string | undefined, image: string, device: string) => mergeAccounts(`/etc/${file}`, { was: was?.replaceAll(" ", "\n"), image: image.replaceAll(" ", "\n"), device: device.replaceAll(" ", "\n") }).trimEnd().split("\n");
+const merge = (file: string, was: string | undefined, image: string, device: string) => mergeAccounts(`/etc/${file}`, { was: was === undefined ? [] : was.split("|").map((w) => w.replaceAll(" ", "\n")), image: image.replaceAll(" ", "\n"), device: device.replaceAll(" ", "\n") }).trimEnd().split("\n");
 
 test("a device that nobody changed gets what the image has", () => {
   expect(merge("passwd", "a:1 b:2", "a:1 c:3", "a:1 b:2")).toEqual(["a:1", "c:3"]);
@@ -13,6 +13,10 @@ test("accounts that somebody made on the device stay, and lines that somebody ch
 
 test("what the image drops goes, unless it is another one by now", () => {
   expect(merge("passwd", "a:1 b:2 c:3", "a:1", "a:1 b:2 c:33")).toEqual(["a:1", "c:33"]);
+});
+
+test("what a push brought that was cut short is none of somebody's own", () => {
+  expect(merge("passwd", "a:1:sh|a:1:zsh b:2", "a:1:sh", "a:1:zsh b:2 mine:3")).toEqual(["a:1:sh", "mine:3"]);
 });
 
 test("members of a group: those of the image and those that joined on the device", () => {
@@ -30,6 +34,6 @@ test("a password that the image changes wins over one that was set on the device
 
 test("an id that the device gave to somebody else is told", () => {
   const image = "root:x:0:0\nme:x:1000:1000\n";
-  const merged = mergeAccounts("/etc/passwd", { was: "root:x:0:0\n", image, device: "root:x:0:0\nmine:x:1000:1000\nother:x:1001:1001\n" });
+  const merged = mergeAccounts("/etc/passwd", { was: ["root:x:0:0\n"], image, device: "root:x:0:0\nmine:x:1000:1000\nother:x:1001:1001\n" });
   expect(clashes(merged, image)).toEqual([["mine", "me", "1000"]]);
 });

@@ -1,6 +1,6 @@
 // What a push would send and remove, told from made-up inventories.
 import { expect, test } from "vitest";
-import { deltaOf, inTheWay, passesOf, roomFor, share } from "../../../lib/push/delta.ts";
+import { deltaOf, mayBeInTheWay, passesOf, roomFor, share } from "../../../lib/push/delta.ts";
 import type { Item, Items } from "../../../lib/push/inventory.ts";
 import { guard, mountsIn } from "../../../lib/push/protect.ts";
 
@@ -58,15 +58,16 @@ test("a home is made with what is in it, and what is in it later is its user's",
   expect(shares).toEqual({ send: [], gone: [], seeds: ["/home/b", "/home/b/.profile"], accounts: [], settings: [], left: ["/home/a/.profile"] });
 });
 
-test("libraries first, links when they lead to something, dpkg's database last; all names of a file at once", () => {
+test("libraries first with the links to them, other links when they lead to something, dpkg's database last; all names of a file at once", () => {
   const want = items({
-    "/usr/bin/x": file("1"), "/usr/lib/liba.so.1": link("liba.so.1.2"), "/usr/lib/liba.so.1.2": file("1"), "/usr/share": directory, "/var/lib/dpkg/status": file("1"),
+    "/usr/bin/x": file("1"), "/usr/lib/liba.so.1": link("liba.so.1.2"), "/usr/lib/liba.so.1.2": file("1"), "/usr/share": directory, "/usr/share/link": link("b"), "/var/lib/dpkg/status": file("1"),
     "/usr/lib/x86_64-linux-gnu/security/pam.so": file("1"), "/usr/lib/libb.so": file("1", { links: "b" }), "/usr/share/b": file("1", { links: "b", sparse: true }),
   });
   expect(passesOf([...want.keys()].sort(), want)).toEqual([
     { paths: ["/usr/lib/liba.so.1.2"], sparse: false, atOnce: true },
+    { paths: ["/usr/lib/liba.so.1"], sparse: false, atOnce: false },
     { paths: ["/usr/bin/x", "/usr/lib/libb.so", "/usr/lib/x86_64-linux-gnu/security/pam.so", "/usr/share", "/usr/share/b"], sparse: true, atOnce: false },
-    { paths: ["/usr/lib/liba.so.1", "/var/lib/dpkg/status"], sparse: false, atOnce: false },
+    { paths: ["/usr/share/link", "/var/lib/dpkg/status"], sparse: false, atOnce: false },
   ]);
 });
 
@@ -78,10 +79,17 @@ test("room: what grows, and the largest file twice; above an overlay all of it",
   expect(roomFor(paths, want, { had, copied: true })).toEqual({ bytes: 1503232 + 4096 + 8003584 + 8003584, inodes: 1 });
 });
 
-test("a mount cannot become a link", () => {
-  const want = items({ "/srv": link("/data"), "/etc": directory });
-  expect(inTheWay({ send: ["/etc", "/srv"], gone: [] }, want, ["/srv/disk", "/etc/x"])).toBe("/srv");
-  expect(inTheWay({ send: ["/etc", "/srv"], gone: [] }, want, ["/srv", "/data"])).toBe(undefined);
+test("room: libraries are there twice until all of them are whole", () => {
+  const library = (n: number, content: string) => ({ [`/usr/lib/lib${n}.so.1`]: file(content, { size: 10_002_432 }) });
+  const of = (content: string) => items({ ...library(1, content), ...library(2, content), ...library(3, content), "/a": file(content) });
+  expect(roomFor([...of("2").keys()], of("2"), { had: of("1"), copied: false })).toEqual({ bytes: 3 * 10_002_432, inodes: 0 });
+});
+
+test("what may keep a device from getting a link or a file", () => {
+  const want = items({ "/srv": link("/data"), "/etc": directory, "/home": link("/persist/home") });
+  const maybe = (kept: readonly string[]) => mayBeInTheWay({ send: ["/etc", "/home", "/srv"], gone: [] }, want, kept).map((m) => `${m.path}: ${m.kept}`);
+  expect(maybe(["/srv/disk", "/etc/x", "/data"])).toEqual(["/srv: /srv/disk"]);
+  expect(maybe(["/home"])).toEqual(["/home: /home"]);
 });
 
 test("mounts of a device", () => {
