@@ -1,8 +1,10 @@
-// FILE.bmap: which blocks of a sparse image hold anything, with their SHA-256, so that bmaptool copies a tenth of what dd would, and
-// notices what went wrong. Format 2.0 of the bmap-tools project. What holds nothing is told by its zeros and not by the file
-// system's holes: the same bytes have the same map everywhere.
+// FILE.bmap: which blocks of a sparse image have to be written, with their SHA-256, so that bmaptool copies a tenth of what dd would, and
+// notices what went wrong. Format 2.0 of the bmap-tools project. Left out is what no file system uses and is all zeros. That is told by
+// the bytes and not by the holes of the file: the same bytes have the same map everywhere.
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from "node:fs";
+import type { Layout } from "./layout.ts";
+import { unusedOf, type Extent } from "./unused.ts";
 
 export const blockSize = 4096;
 
@@ -13,11 +15,17 @@ export interface Range {
   readonly sha256: string;
 }
 
+export interface BlockMap {
+  readonly ranges: readonly Range[];
+  /** Of the whole image. */
+  readonly bytes: number;
+}
+
 const step = 1 << 20;
 const zeros = Buffer.alloc(step);
 
-/** The ranges of blocks that are not all zeros. */
-export function mappedRanges(file: string): { ranges: Range[]; bytes: number } {
+/** The ranges of all blocks but those in `unused` that are all zeros. */
+export function mappedRanges(file: string, unused: readonly Extent[]): BlockMap {
   const fd = openSync(file, "r");
   try {
     const { size } = fstatSync(fd);
@@ -28,20 +36,31 @@ export function mappedRanges(file: string): { ranges: Range[]; bytes: number } {
       if (open) ranges.push({ first: open.first, last: next - 1, sha256: open.hash.digest("hex") });
       open = undefined;
     };
-    for (let at = 0; at < size; ) {
-      const n = readSync(fd, buffer, 0, step, at);
-      if (n === 0) break;
-      for (const [from, to, empty] of runs(buffer.subarray(0, n))) {
-        if (empty) close((at + from) / blockSize);
-        else (open ??= { first: (at + from) / blockSize, hash: createHash("sha256") }).hash.update(buffer.subarray(from, to));
+    for (const { start, end, used } of pieces(size, unused)) {
+      const piece = buffer.subarray(0, readSync(fd, buffer, 0, end - start, start));
+      for (const [from, to, empty] of used ? [[0, piece.length, false] as const] : runs(piece)) {
+        if (empty) close((start + from) / blockSize);
+        else (open ??= { first: (start + from) / blockSize, hash: createHash("sha256") }).hash.update(piece.subarray(from, to));
       }
-      at += n;
     }
     close(Math.ceil(size / blockSize));
     return { ranges, bytes: size };
   } finally {
     closeSync(fd);
   }
+}
+
+/** All of the file; a block that is unused in part is used. */
+function* pieces(size: number, unused: readonly Extent[]): Generator<Extent & { readonly used: boolean }> {
+  let at = 0;
+  function* upTo(end: number, used: boolean) {
+    for (; at < end; at = Math.min(at + step, end)) yield { start: at, end: Math.min(at + step, end), used };
+  }
+  for (const { start, end } of unused) {
+    yield* upTo(Math.ceil(start / blockSize) * blockSize, true);
+    yield* upTo(Math.floor(end / blockSize) * blockSize, false);
+  }
+  yield* upTo(size, true);
 }
 
 /** Pieces of `b` whose blocks are all zeros, or all not. */
@@ -66,25 +85,25 @@ function isEmpty(b: Buffer, at: number): boolean {
 }
 
 /** Writes `file`, whose own checksum is taken with zeros in its place. */
-export function writeBmap(file: string, map: { ranges: readonly Range[]; bytes: number }): void {
+export function writeBmap(file: string, map: BlockMap): void {
   const text = (checksum: string) => bmapText(map, checksum);
   const sum = createHash("sha256").update(text("0".repeat(64))).digest("hex");
   writeFileSync(file, text(sum));
 }
 
-/** Bytes that hold anything. */
+/** Bytes that have to be written. */
 export function mappedBytes(ranges: readonly Range[]): number {
   return ranges.reduce((sum, r) => sum + r.last - r.first + 1, 0) * blockSize;
 }
 
-/** Maps `file`, into the file `bmap` if one is given; returns the bytes that hold anything. */
-export function mapDisk(file: string, bmap: string | undefined): number {
-  const map = mappedRanges(file);
-  if (bmap !== undefined) writeBmap(bmap, map);
-  return mappedBytes(map.ranges);
+/** Maps the disk `file`, into the file `bmap`. */
+export function mapDisk(file: string, layout: Layout, bmap: string): BlockMap {
+  const map = mappedRanges(file, unusedOf(file, layout));
+  writeBmap(bmap, map);
+  return map;
 }
 
-function bmapText({ ranges, bytes }: { ranges: readonly Range[]; bytes: number }, checksum: string): string {
+function bmapText({ ranges, bytes }: BlockMap, checksum: string): string {
   const lines = ranges.map((r) => `        <Range chksum="${r.sha256}">${r.first === r.last ? ` ${r.first} ` : ` ${r.first}-${r.last} `}</Range>`);
   return `<?xml version="1.0" ?>
 <bmap version="2.0">

@@ -1,4 +1,4 @@
-// A disk image written straight to a device: only what is not zeros, read back and compared. Whatever is mounted, in use, or holds the
+// A disk image written straight to a device: all that its map has, read back and compared. Whatever is mounted, in use, or holds the
 // running system is refused, first by what lsblk says and then by the kernel (O_EXCL).
 import { createHash } from "node:crypto";
 import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from "node:fs";
@@ -6,7 +6,7 @@ import type { Emit } from "../events.ts";
 import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { run } from "../run.ts";
-import { blockSize, mappedBytes, mappedRanges, type Range } from "./bmap.ts";
+import { blockSize, mappedBytes, type BlockMap, type Range } from "./bmap.ts";
 
 export interface BlockDevice {
   readonly path: string;
@@ -51,8 +51,7 @@ export function described(d: BlockDevice): string {
 const step = 4 << 20;
 
 /** Writes the image `file` and compares; the beginning, without which nothing starts, comes last. */
-export async function writeDevice(file: string, device: BlockDevice, emit: Emit): Promise<void> {
-  const map = mappedRanges(file);
+export async function writeDevice(file: string, map: BlockMap, device: BlockDevice, emit: Emit): Promise<void> {
   const total = 2 * mappedBytes(map.ranges);
   let done = 0;
   const tell = (n: number) => emit({ type: "progress", stage: "disk", done: (done += n), total, unit: "bytes", label: device.path });

@@ -1,6 +1,6 @@
 import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { mapDisk } from "../disk/bmap.ts";
+import { mapDisk, mappedBytes, type BlockMap } from "../disk/bmap.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
 import { makeDisk } from "../disk/make.ts";
@@ -50,10 +50,10 @@ export const verb: Verb = {
     if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${p.conf.name}\` and loses what is on it`, device.path);
     const made = await stage(c.emit, "disk", () => one(c, { file, values, whole, o }), () => formatBytes(layout.bytes));
     if (device) {
-      await stage(c.emit, "disk", () => writeDevice(file, device, c.emit), () => `${device.path} written and compared`);
-      return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made } };
+      await stage(c.emit, "disk", () => writeDevice(file, made.map, device, c.emit), () => `${device.path} written and compared`);
+      return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made.bytes } };
     }
-    return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made)} are written`, data: { file, bytes: layout.bytes, written: made }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
+    return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made.bytes)} are written`, data: { file, bytes: layout.bytes, written: made.bytes }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
   },
 };
 
@@ -62,22 +62,22 @@ interface Making {
   readonly o: Omit<Parameters<typeof setValues>[2], "mark"> & { readonly mark: Promise<string> };
 }
 
-/** Makes one disk; returns the bytes that are not zeros. */
-async function one(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<number> {
+/** Makes one disk; returns its map, and the bytes that have to be written or that the packed file has. */
+async function one(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<{ map: BlockMap; bytes: number }> {
   const kind = kindOf(m.file);
   const raw = kind === "img" ? m.file : `${m.file}.raw`;
-  let written = 0;
+  let map: BlockMap = { ranges: [], bytes: 0 };
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
     await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
-    written = await span(c.emit, "block map", "disk", async () => mapDisk(part, kind === "img" ? `${m.file}.bmap` : undefined));
+    if (kind === "img") map = await span(c.emit, "block map", "disk", async () => mapDisk(part, m.o.layout, `${m.file}.bmap`));
   });
-  if (kind === "img") return written;
+  if (kind === "img") return { map, bytes: mappedBytes(map.ranges) };
   try {
     await (kind === "zst" ? compress(raw, m.file, m.whole.sandbox) : toQcow2(raw, m.file));
   } finally {
     rmSync(raw, { force: true });
   }
-  return statSync(m.file).size;
+  return { map, bytes: statSync(m.file).size };
 }
 
 /** The first one is made, the others are copies of it with other values. */
@@ -92,7 +92,7 @@ async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }):
         const part = `${file}.part`;
         copyFileSync(plain, part, constants.COPYFILE_FICLONE);
         await setValues(part, row, { ...m.o, mark: await m.o.mark });
-        mapDisk(part, `${file}.bmap`);
+        mapDisk(part, m.o.layout, `${file}.bmap`);
         renameSync(part, file);
       }, () => row.hostname!);
       files.push(file);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { runVerb } from "../child.ts";
-import { mapDisk } from "../disk/bmap.ts";
+import { mapDisk, mappedBytes } from "../disk/bmap.ts";
 import { bootLoader, type BootFile } from "../disk/boot.ts";
 import { parseSet, templatesOf } from "../disk/devices.ts";
 import { makeDisk, placeFiles } from "../disk/make.ts";
@@ -133,7 +133,7 @@ function tarballOf(c: Context): string {
 interface Made {
   readonly file: string;
   readonly bytes: number;
-  /** Bytes that are not zeros; of a directory none is said. */
+  /** Bytes that have to be; of a directory none is said. */
   readonly written?: number;
 }
 
@@ -162,7 +162,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
     const layout = stickLayout(starts.layout, bytesOf(files), seed);
     let written = 0;
     await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
-      written = mapDisk(part, `${file}.bmap`);
+      written = mappedBytes(mapDisk(part, layout, `${file}.bmap`).ranges);
     });
     return { file, bytes: layout.bytes, written };
   } finally {

@@ -1,6 +1,6 @@
 // `debcast disk`: the same bytes each time, clean file systems, and the tree in it that of the image.
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
@@ -12,7 +12,7 @@ import { compareTrees, readTree } from "./treediff.ts";
 const parent = join(engineRoot, "out/disk-test");
 let p: ReturnType<typeof project>;
 
-const wanted = ["sfdisk", "sgdisk", "e2fsck", "debugfs", "fsck.vfat", "mkfs.ext4", "losetup", "zstd"];
+const wanted = ["sfdisk", "sgdisk", "e2fsck", "dumpe2fs", "debugfs", "fsck.vfat", "mkfs.ext4", "losetup", "zstd"];
 const lacking = wanted.filter((name) => !["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((dir) => existsSync(join(dir, name))));
 const programs = skipUnless(lacking.length === 0, `disks are looked at with ${lacking.join(", ")}, which ${lacking.length === 1 ? "is" : "are"} not installed`);
 const disk = (name: string) => join(p.dir, "out", name);
@@ -146,10 +146,42 @@ test.skipIf(programs.skip)("values of a device are in its disk, and the file sys
   check(["e2fsck", "-fn", fs]);
 });
 
-test.skipIf(programs.skip || mounts.skip)("a device is written, read back, and refused when it is in use", async () => {
+function attach(file: string, ...more: string[]): string {
+  return execFileSync("losetup", ["--find", "--show", ...more, file], { env: withSbin }).toString().trim();
+}
+
+/** A partition of `file` as a device. */
+function part(file: string, q: Part): { path: string } & Disposable {
+  const path = attach(file, "--read-only", "--offset", String(q.start), "--sizelimit", String(q.size));
+  return { path, [Symbol.dispose]: () => void execFileSync("losetup", ["-d", path], { env: withSbin }) };
+}
+
+/** As dumpe2fs sees it. */
+function freeBlocks(device: string): Set<number> {
+  const said = execFileSync("dumpe2fs", [device], { env: withSbin, stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 26 }).toString();
+  const stretches = [...said.matchAll(/^ +Free blocks: (.+)$/gm)].flatMap(([, list]) => list!.split(", ").map((one) => one.split("-").map(Number)));
+  return new Set(stretches.flatMap(([first, last = first]) => Array.from({ length: last! - first! + 1 }, (_, i) => first! + i)));
+}
+
+/** The blocks of `a` that `b` has otherwise. */
+function differing(a: string, b: string): number[] {
+  const fds = [a, b].map((file) => openSync(file, "r"));
+  const [left, right] = [Buffer.alloc(1 << 20), Buffer.alloc(1 << 20)];
+  const found: number[] = [];
+  for (let at = 0, n = 0; (n = readSync(fds[0]!, left, 0, left.length, at)) > 0; at += n) {
+    readSync(fds[1]!, right, 0, right.length, at);
+    if (left.compare(right, 0, n, 0, n) === 0) continue;
+    for (let i = 0; i < n; i += 4096) if (left.compare(right, i, i + 4096, i, i + 4096) !== 0) found.push((at + i) / 4096);
+  }
+  fds.forEach(closeSync);
+  return found;
+}
+
+test.skipIf(programs.skip || mounts.skip)("a device that held something else is written, read back, and refused when it is in use", async () => {
   const backing = join(parent, "device");
-  execFileSync("truncate", ["-s", "2G", backing]);
-  const loop = execFileSync("losetup", ["--find", "--show", backing], { env: withSbin }).toString().trim();
+  // As it is where something else was before.
+  execFileSync("sh", ["-c", 'head -c 1000M /dev/zero | tr "\\000" "\\377" > "$0"; truncate -s 2G "$0"', backing]);
+  const loop = attach(backing);
   const at = join(parent, "device-mounted");
   try {
     const to = (...more: string[]) => debcast(["disk", "-C", p.dir, "-q", "--device", loop, ...more]);
@@ -161,7 +193,15 @@ test.skipIf(programs.skip || mounts.skip)("a device is written, read back, and r
     `);
     const r = await to("--yes");
     expect(r.status).toBe(0);
-    expect(spawnSync("cmp", ["-n", String(statSync(disk("base.img")).size), disk("base.img"), loop]).status).toBe(0);
+    const [esp, root] = partitions(disk("base.img")) as [Part, Part];
+    using fat = part(backing, esp);
+    using ext4 = part(backing, root);
+    check(["fsck.vfat", "-n", fat.path]);
+    check(["e2fsck", "-fn", ext4.path]);
+    const free = freeBlocks(ext4.path);
+    const outside = (block: number) => block < esp.start / 4096 || block >= (root.start + root.size) / 4096;
+    const used = differing(disk("base.img"), backing).filter((block) => outside(block) || (block >= root.start / 4096 && !free.has(block - root.start / 4096)));
+    expect(used).toEqual([]);
     execFileSync("mkfs.ext4", ["-q", "-F", loop], { env: withSbin });
     mkdirSync(at, { recursive: true });
     execFileSync("mount", [loop, at]);

@@ -1,9 +1,11 @@
 // Where things lie on a disk, and what one device has that another has not.
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
+import type { Extent } from "../../lib/disk/unused.ts";
 import { parseSet, parseTable } from "../../lib/disk/devices.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
 import { listening } from "../../lib/vm/ports.ts";
@@ -97,19 +99,30 @@ describe("values of a device", () => {
   });
 });
 
-test("a block map names what is not zeros, with its checksum", async () => {
+describe("block map", () => {
   const file = join(dir, "x.img");
   const bytes = Buffer.alloc(3 * MiB + 4096);
   bytes.fill(1, 4096, 12288);
   bytes.fill(2, MiB - 4096, MiB + 4096);
   bytes[bytes.length - 1] = 3;
   writeFileSync(file, bytes);
-  const map = mappedRanges(file);
-  expect(map.ranges.map((r) => [r.first, r.last])).toEqual([[1, 2], [255, 256], [768, 768]]);
-  writeBmap(`${file}.bmap`, map);
-  const text = readFileSync(`${file}.bmap`, "utf8");
-  expect(text).toContain("<MappedBlocksCount> 5 </MappedBlocksCount>");
-  expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 768 <\/Range>/);
+  const mapped = (unused: readonly Extent[]) => mappedRanges(file, unused).ranges.map((r) => [r.first, r.last]);
+
+  test("names with its checksum what is used or not zeros", () => {
+    const map = mappedRanges(file, [{ start: 0, end: bytes.length }]);
+    expect(map.ranges.map((r) => [r.first, r.last])).toEqual([[1, 2], [255, 256], [768, 768]]);
+    writeBmap(`${file}.bmap`, map);
+    const text = readFileSync(`${file}.bmap`, "utf8");
+    expect(text).toContain("<MappedBlocksCount> 5 </MappedBlocksCount>");
+    expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 768 <\/Range>/);
+  });
+
+  test("zeros that a file system uses are in it, and a block that is free in part", () => {
+    expect(mapped([])).toEqual([[0, 768]]);
+    expect(mapped([{ start: 16384, end: 32768 }, { start: 2 * MiB, end: 3 * MiB }])).toEqual([[0, 3], [8, 511], [768, 768]]);
+    expect(mapped([{ start: 16384 + 512, end: 32768 - 512 }, { start: 40960 + 512, end: 40960 + 1024 }])).toEqual([[0, 4], [7, 768]]);
+    expect(mappedRanges(file, []).ranges[0]!.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+  });
 });
 
 test("what listens, from /proc/net", () => {
