@@ -7,6 +7,7 @@ import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
 import { run } from "../run.ts";
 import { blockSize, mappedBytes, type BlockMap, type Range } from "./bmap.ts";
+import { sectorSize } from "./layout.ts";
 
 export interface BlockDevice {
   readonly path: string;
@@ -15,13 +16,15 @@ export interface BlockDevice {
   readonly model: string | null;
   readonly serial: string | null;
   readonly ro: boolean;
+  /** Bytes of a sector, as the disk shows itself. */
+  readonly "log-sec": number;
   readonly mountpoints?: readonly (string | null)[];
   readonly children?: readonly BlockDevice[];
 }
 
 /** The device, if it may be written to. */
 export async function deviceFor(path: string, bytes: number): Promise<BlockDevice> {
-  const r = await run(["lsblk", "--json", "--bytes", "--output", "PATH,TYPE,SIZE,MODEL,SERIAL,RO,MOUNTPOINTS", path], { ok: [0, 1, 32, 64], what: "could not look at the disks" });
+  const r = await run(["lsblk", "--json", "--bytes", "--output", "PATH,TYPE,SIZE,MODEL,SERIAL,RO,LOG-SEC,MOUNTPOINTS", path], { ok: [0, 1, 32, 64], what: "could not look at the disks" });
   const found = r.code === 0 ? (JSON.parse(r.stdout) as { blockdevices: BlockDevice[] }).blockdevices[0] : undefined;
   if (!found) throw new UserError("device.absent", `there is no disk \`${path}\``, { hint: "lsblk --nodeps --output PATH,SIZE,MODEL,SERIAL" });
   const why = refusal(found, bytes);
@@ -36,6 +39,7 @@ export function refusal(d: BlockDevice, bytes: number): { message: string; hint?
   if (mounted.includes("/")) return { message: "the system that is running here is on it" };
   if (mounted.length > 0) return { message: `it is in use: ${mounted.join(", ")}`, hint: mounted.map((m) => (m === "[SWAP]" ? "swapoff --all" : `umount ${m}`)).join("\n") };
   if (d.ro) return { message: "it is read-only" };
+  if (d["log-sec"] !== sectorSize) return { message: `its sectors have ${d["log-sec"]} bytes, and the image is made for ${sectorSize}`, hint: "take another disk; some NVMe disks can be set to 512: nvme format --lbaf=…" };
   if (d.size < bytes) return { message: `it has ${formatBytes(d.size)}, and the image needs ${formatBytes(bytes)}` };
   return undefined;
 }
@@ -58,18 +62,25 @@ export async function writeDevice(file: string, map: BlockMap, device: BlockDevi
   const from = openSync(file, "r");
   const to = open(device);
   try {
+    await stillThat(device, map.bytes);
     // What an earlier table left at either end would be found again.
     const zeros = Buffer.alloc(1 << 20);
-    writeSync(to, zeros, 0, zeros.length, 0);
-    writeSync(to, zeros, 0, zeros.length, device.size - zeros.length);
-    for (const range of [...map.ranges].reverse()) await each(range, (at, n) => (copy(from, to, at, n), tell(n)));
-    fsyncSync(to);
+    write(to, device, zeros, 0);
+    write(to, device, zeros, device.size - zeros.length);
+    sync(to, device);
+    for (const piece of piecesOf(map.ranges).reverse()) await turn(() => {
+      // The disk has all of it before its beginning.
+      if (piece.start === 0) sync(to, device);
+      write(to, device, read(from, piece), piece.start);
+      tell(piece.bytes);
+    });
+    sync(to, device);
+    await run(["blockdev", "--flushbufs", device.path], { what: "could not empty the cache of the disk" });
+    await compare(to, device, map.ranges, tell);
   } finally {
     closeSync(from);
     closeSync(to);
   }
-  await run(["blockdev", "--flushbufs", device.path], { what: "could not empty the cache of the disk" });
-  await compare(device, map.ranges, tell);
   await run(["blockdev", "--rereadpt", device.path], { ok: [0, 1], what: "could not have the table read again" });
 }
 
@@ -80,45 +91,89 @@ function open(device: BlockDevice): number {
     const { code } = e as NodeJS.ErrnoException;
     if (code === "EBUSY") throw new UserError("device.busy", `\`${device.path}\` is in use`);
     if (code === "EACCES" || code === "EPERM") throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: "make the disk as you are, and write it as root: sudo debcast disk --device …" });
-    throw e;
+    throw failed(device, "opened", e);
   }
 }
 
-/** Calls `act` for pieces of a range; this process still hears Ctrl-C in between. */
-async function each(range: Range, act: (at: number, n: number) => void): Promise<void> {
-  const end = (range.last + 1) * blockSize;
-  for (let at = range.first * blockSize; at < end; at += step) {
-    act(at, Math.min(step, end - at));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+/** Much time may have gone by since somebody said yes to this disk, and another one can have its name by now. */
+async function stillThat(device: BlockDevice, bytes: number): Promise<void> {
+  const now = await deviceFor(device.path, bytes);
+  if (isSame(now, device)) return;
+  throw new UserError("device.changed", `\`${device.path}\` is another disk than before: it was ${described(device)}, and is ${described(now)}; nothing was written`, { hint: "lsblk --nodeps --output PATH,SIZE,MODEL,SERIAL\nand again, with the name that your disk has now" });
+}
+
+export function isSame(a: BlockDevice, b: BlockDevice): boolean {
+  return a.size === b.size && a.serial === b.serial && a.model === b.model;
+}
+
+interface Piece {
+  readonly start: number;
+  readonly bytes: number;
+}
+
+/** In the order of the disk. */
+function piecesOf(ranges: readonly Range[]): Piece[] {
+  return ranges.flatMap(({ first, last }) => {
+    const [start, end] = [first * blockSize, (last + 1) * blockSize];
+    return Array.from({ length: Math.ceil((end - start) / step) }, (_, i) => ({ start: start + i * step, bytes: Math.min(step, end - start - i * step) }));
+  });
+}
+
+/** This process hears Ctrl-C after it. */
+async function turn(act: () => void): Promise<void> {
+  act();
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 const buffer = Buffer.allocUnsafe(step);
 
-function copy(from: number, to: number, at: number, n: number): void {
+function read(from: number, { start, bytes }: Piece): Buffer {
   // The image may end within the last block.
-  const read = readSync(from, buffer, 0, n, at);
-  buffer.fill(0, read, n);
-  for (let done = 0; done < n; ) done += writeSync(to, buffer, done, n - done, at + done);
+  const n = readSync(from, buffer, 0, bytes, start);
+  return buffer.fill(0, n, bytes).subarray(0, bytes);
 }
 
-async function compare(device: BlockDevice, ranges: readonly Range[], tell: (n: number) => void): Promise<void> {
-  const fd = openSync(device.path, "r");
-  try {
-    for (const range of ranges) {
-      const hash = createHash("sha256");
-      await each(range, (at, n) => {
-        for (let done = 0; done < n; ) {
-          const read = readSync(fd, buffer, done, n - done, at + done);
-          if (read === 0) break;
-          done += read;
+function write(to: number, device: BlockDevice, piece: Buffer, at: number): void {
+  told(device, "written", () => {
+    for (let done = 0; done < piece.length; ) done += writeSync(to, piece, done, piece.length - done, at + done);
+  }, at);
+}
+
+function sync(to: number, device: BlockDevice): void {
+  told(device, "written", () => fsyncSync(to));
+}
+
+async function compare(fd: number, device: BlockDevice, ranges: readonly Range[], tell: (n: number) => void): Promise<void> {
+  for (const range of ranges) {
+    const hash = createHash("sha256");
+    for (const { start, bytes } of piecesOf([range])) await turn(() => {
+      told(device, "read", () => {
+        for (let done = 0; done < bytes; ) {
+          const n = readSync(fd, buffer, done, bytes - done, start + done);
+          if (n === 0) break;
+          done += n;
         }
-        hash.update(buffer.subarray(0, n));
-        tell(n);
-      });
-      if (hash.digest("hex") !== range.sha256) throw new UserError("device.differs", `\`${device.path}\` does not hold what was written to it, from byte ${range.first * blockSize} on: it is broken`);
-    }
-  } finally {
-    closeSync(fd);
+      }, start);
+      hash.update(buffer.subarray(0, bytes));
+      tell(bytes);
+    });
+    if (hash.digest("hex") !== range.sha256) throw new UserError("device.differs", `\`${device.path}\` does not hold what was written to it, from byte ${range.first * blockSize} on: it is broken`);
   }
+}
+
+/** What the kernel says of a disk that fails, or that is not there any more. */
+function told(device: BlockDevice, what: string, act: () => void, at?: number): void {
+  try {
+    act();
+  } catch (e) {
+    throw failed(device, what, e, at);
+  }
+}
+
+export function failed(device: BlockDevice, what: string, e: unknown, at?: number): UserError {
+  const code = (e as NodeJS.ErrnoException).code ?? String(e);
+  const gone = code === "ENXIO" || code === "ENODEV";
+  return new UserError("device.failed", `\`${device.path}\` (${described(device)}) could not be ${what}${at === undefined ? "" : ` at byte ${at}`}: ${gone ? "it is not there any more" : code}`, {
+    hint: `${gone ? "" : "dmesg | tail   # what the kernel says of it\n"}look at its plug and cable, then again; take another disk if it fails again`, cause: e,
+  });
 }

@@ -181,7 +181,7 @@ test.skipIf(programs.skip || mounts.skip)("a device that held something else is 
   const backing = join(parent, "device");
   // As it is where something else was before.
   execFileSync("sh", ["-c", 'head -c 1000M /dev/zero | tr "\\000" "\\377" > "$0"; truncate -s 2G "$0"', backing]);
-  const loop = attach(backing);
+  let loop = attach(backing);
   const at = join(parent, "device-mounted");
   try {
     const to = (...more: string[]) => debcast(["disk", "-C", p.dir, "-q", "--device", loop, ...more]);
@@ -212,6 +212,16 @@ test.skipIf(programs.skip || mounts.skip)("a device that held something else is 
       "
     `);
     execFileSync("umount", [at]);
+    execFileSync("losetup", ["-d", loop], { env: withSbin });
+    loop = attach(backing, "--sector-size", "4096");
+    expect((await to("--yes")).stderr.replaceAll(loop, "LOOP")).toMatchInlineSnapshot(`
+      "error: \`LOOP\` (no model, 2.1 GB, serial unknown) is not written to: its sectors have 4096 bytes, and the image is made for 512
+
+      hint: take another disk; some NVMe disks can be set to 512: nvme format --lbaf=…
+      "
+    `);
+    execFileSync("losetup", ["-d", loop], { env: withSbin });
+    loop = attach(backing);
     execFileSync("truncate", ["-s", "100M", backing]);
     execFileSync("losetup", ["-c", loop], { env: withSbin });
     expect((await to("--yes")).stderr.replaceAll(loop, "LOOP")).toMatchInlineSnapshot(`

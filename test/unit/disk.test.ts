@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
 import type { Extent } from "../../lib/disk/unused.ts";
+import { failed, isSame, refusal, type BlockDevice } from "../../lib/disk/device.ts";
 import { parseSet, parseTable } from "../../lib/disk/devices.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
 import { listening } from "../../lib/vm/ports.ts";
@@ -122,6 +123,41 @@ describe("block map", () => {
     expect(mapped([{ start: 16384, end: 32768 }, { start: 2 * MiB, end: 3 * MiB }])).toEqual([[0, 3], [8, 511], [768, 768]]);
     expect(mapped([{ start: 16384 + 512, end: 32768 - 512 }, { start: 40960 + 512, end: 40960 + 1024 }])).toEqual([[0, 4], [7, 768]]);
     expect(mappedRanges(file, []).ranges[0]!.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+  });
+});
+
+describe("a device", () => {
+  const disk: BlockDevice = { path: "/dev/sdb", type: "disk", size: 8e9, model: "Stick ", serial: "17", ro: false, "log-sec": 512, mountpoints: [null] };
+
+  test("is refused", () => {
+    expect(refusal(disk, 1e9)).toBe(undefined);
+    expect([{ type: "part" }, { "log-sec": 4096 }, { ro: true }, { size: 5e8 }].map((d) => refusal({ ...disk, ...d }, 1e9)!.message)).toMatchInlineSnapshot(`
+      [
+        "it is a part and no whole disk",
+        "its sectors have 4096 bytes, and the image is made for 512",
+        "it is read-only",
+        "it has 500 MB, and the image needs 1.0 GB",
+      ]
+    `);
+  });
+
+  test("is no other than before", () => {
+    expect([disk, { ...disk, path: "/dev/sdc" }, { ...disk, size: 9e9 }, { ...disk, serial: "18" }, { ...disk, model: null }].map((d) => isSame(d, disk))).toEqual([true, true, false, false, false]);
+  });
+
+  test("fails", () => {
+    const said = ["EIO", "ENXIO"].map((code) => messageOf(() => {
+      throw failed(disk, "written", Object.assign(new Error(code), { code }), 4096);
+    }));
+    expect(said.join("\n")).toMatchInlineSnapshot(`
+      "error: \`/dev/sdb\` (Stick, 8.0 GB, serial 17) could not be written at byte 4096: EIO
+
+      hint: dmesg | tail   # what the kernel says of it
+            look at its plug and cable, then again; take another disk if it fails again
+      error: \`/dev/sdb\` (Stick, 8.0 GB, serial 17) could not be written at byte 4096: it is not there any more
+
+      hint: look at its plug and cable, then again; take another disk if it fails again"
+    `);
   });
 });
 
