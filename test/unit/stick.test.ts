@@ -142,3 +142,12 @@ describe("restore.conf", () => {
     expect(settings("[board nobody]\nhostname = x").slice(0, 1)).toEqual(["restore.conf says nothing of this device"]);
   });
 });
+
+test("an error of the disk is found among many", () => {
+  const script = `set -u -o pipefail; work=$1 boot=$1 disk=/dev/sdb boot_files=() entries=(); declare -A about=([loader]=x)
+. "$2/writing"; must() { :; }; forget() { :; }; broken() { echo "$1"; exit 1; }
+dmesg() { for i in {1..5000}; do echo "I/O error, dev $errs, sector $i"; done; }
+(errs=sdb finish); (errs=sdc finish)`;
+  const r = spawnSync("bash", ["-c", script, "restore", dir, join(engineRoot, "base/restore/parts")], { encoding: "utf8" });
+  expect([r.stdout, r.stderr]).toEqual(["there were errors while it was written to\n", ""]);
+});
