@@ -2,8 +2,9 @@
 // notices what went wrong. Format 2.0 of the bmap-tools project. Left out is what no file system uses and is all zeros. That is told by
 // the bytes and not by the holes of the file: the same bytes have the same map everywhere.
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeFileSync } from "node:fs";
 import type { Layout } from "./layout.ts";
+import { partOf } from "./own.ts";
 import { unusedOf, type Extent } from "./unused.ts";
 
 export const blockSize = 4096;
@@ -88,7 +89,9 @@ function isEmpty(b: Buffer, at: number): boolean {
 export function writeBmap(file: string, map: BlockMap): void {
   const text = (checksum: string) => bmapText(map, checksum);
   const sum = createHash("sha256").update(text("0".repeat(64))).digest("hex");
-  writeFileSync(file, text(sum));
+  const part = partOf(file);
+  writeFileSync(part, text(sum));
+  renameSync(part, file);
 }
 
 /** Bytes that have to be written. */

@@ -4,6 +4,7 @@ import { basename, dirname } from "node:path";
 import { UserError } from "../errors.ts";
 import { run } from "../run.ts";
 import { inTools, type Sandbox } from "../sandbox.ts";
+import { partOf } from "./own.ts";
 
 export type Kind = "img" | "zst" | "qcow2";
 
@@ -16,10 +17,10 @@ export function kindOf(file: string): Kind {
 
 /** By the zstd of the tools tree, on all processors. */
 export async function compress(raw: string, to: string, sandbox: Sandbox): Promise<void> {
-  const part = `${to}.part`;
+  const part = partOf(to);
   await inTools(sandbox, {
-    argv: ["zstd", "-q", "-f", "-T0", "--long=27", `/out/${basename(raw)}`, "-o", `/out/${basename(part)}`],
-    binds: [{ from: dirname(to), to: "/out" }], what: "could not compress the disk",
+    argv: ["zstd", "-q", "-f", "-T0", "--long=27", `/in/${basename(raw)}`, "-o", `/out/${basename(part)}`],
+    binds: [{ from: dirname(raw), to: "/in", ro: true }, { from: dirname(to), to: "/out" }], what: "could not compress the disk",
   });
   renameSync(part, to);
 }
@@ -27,7 +28,7 @@ export async function compress(raw: string, to: string, sandbox: Sandbox): Promi
 /** By this machine's qemu-img: what the disk holds is the same, however the program numbers its clusters. */
 export async function toQcow2(raw: string, to: string): Promise<void> {
   if (!existsSync("/usr/bin/qemu-img")) throw new UserError("disk.qemu-img", "this machine lacks `qemu-img`, which writes .qcow2", { hint: "sudo apt-get install qemu-utils" });
-  const part = `${to}.part`;
+  const part = partOf(to);
   rmSync(part, { force: true });
   await run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, part], { what: "could not make the .qcow2" });
   renameSync(part, to);

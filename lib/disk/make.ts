@@ -8,6 +8,7 @@ import { quote } from "../sandbox/script.ts";
 import { bootLoader, type BootFile } from "./boot.ts";
 import { mke2fs, mkfsVfat } from "./filesystems.ts";
 import { sectorSize, sfdiskScript, type Layout, type Partition } from "./layout.ts";
+import { partOf } from "./own.ts";
 
 export interface MakeOptions {
   readonly image: string;
@@ -26,7 +27,7 @@ export interface MakeOptions {
 
 /** Makes the file under another name; `finish` gets it before it takes its place. */
 export async function makeDisk(o: MakeOptions, finish: (part: string) => Promise<void>): Promise<void> {
-  const part = `${o.file}.part`;
+  const part = partOf(o.file);
   mkdirSync(dirname(o.file), { recursive: true });
   rmSync(part, { force: true });
   try {

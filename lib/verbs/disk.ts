@@ -1,9 +1,10 @@
-import { copyFileSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { copyFileSync, constants, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { mapDisk, mappedBytes, type BlockMap } from "../disk/bmap.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
 import { makeDisk } from "../disk/make.ts";
+import { ownDirectory, partOf } from "../disk/own.ts";
 import { compress, kindOf, toQcow2 } from "../disk/kinds.ts";
 import { diskOfImage } from "../disk/whole.ts";
 import { UserError } from "../errors.ts";
@@ -39,66 +40,72 @@ export const verb: Verb = {
     const image = imageOf(c, p.conf.name);
     const { boot, layout, seed } = diskOfImage(p, image);
     const sandbox = await openSandbox(c, p.lock, async () => p);
-    const work = join(c.project.outDir, `.${p.conf.name}.disk`);
+    const own = ownDirectory(c.project.outDir, `${p.conf.name}.disk`);
     // All of the image is read for it, beside the programs that make the file systems.
     const mark = readImage(c.project, p.conf.name).then(diskMark);
     mark.catch(() => {});
-    const o = { layout, image, sandbox, work: `${work}.values`, mark };
-    const whole = { image, layout, boot, sandbox, work, seed };
-    if (rows) return table(c, { rows, whole, o });
-    const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
-    if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${p.conf.name}\` and loses what is on it`, device.path);
-    const made = await stage(c.emit, "disk", () => one(c, { file, values, whole, o }), () => formatBytes(layout.bytes));
-    if (device) {
-      await stage(c.emit, "disk", () => writeDevice(file, made.map, device, c.emit), () => `${device.path} written and compared`);
-      return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made.bytes } };
+    const o = { layout, image, sandbox, work: join(own, "values"), mark };
+    const whole = { image, layout, boot, sandbox, work: join(own, "make"), seed };
+    try {
+      return await (rows ? table(c, { rows, whole, o, own }) : single(c, { file, values, name: p.conf.name, whole, o, own }));
+    } finally {
+      rmSync(own, { recursive: true, force: true });
     }
-    return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made.bytes)} are written`, data: { file, bytes: layout.bytes, written: made.bytes }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
   },
 };
+
+/** A file, and a device that gets what is in it. */
+async function single(c: Context, m: Making & { file: string; values: DeviceValues; name: string }): Promise<Outcome> {
+  const { file, whole: { layout } } = m;
+  const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
+  if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${m.name}\` and loses what is on it`, device.path);
+  const made = await stage(c.emit, "disk", () => one(c, m), () => formatBytes(layout.bytes));
+  if (device) {
+    await stage(c.emit, "disk", () => writeDevice(file, made.map, device, c.emit), () => `${device.path} written and compared`);
+    return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made.bytes } };
+  }
+  return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made.bytes)} are written`, data: { file, bytes: layout.bytes, written: made.bytes }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
+}
 
 interface Making {
   readonly whole: Omit<Parameters<typeof makeDisk>[0], "file">;
   readonly o: Omit<Parameters<typeof setValues>[2], "mark"> & { readonly mark: Promise<string> };
+  /** A directory of this process's own. */
+  readonly own: string;
 }
 
 /** Makes one disk; returns its map, and the bytes that have to be written or that the packed file has. */
 async function one(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<{ map: BlockMap; bytes: number }> {
   const kind = kindOf(m.file);
-  const raw = kind === "img" ? m.file : `${m.file}.raw`;
+  const raw = kind === "img" ? m.file : join(m.own, "raw.img");
   let map: BlockMap = { ranges: [], bytes: 0 };
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
     await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
     if (kind === "img") map = await span(c.emit, "block map", "disk", async () => mapDisk(part, m.o.layout, `${m.file}.bmap`));
   });
   if (kind === "img") return { map, bytes: mappedBytes(map.ranges) };
-  try {
-    await (kind === "zst" ? compress(raw, m.file, m.whole.sandbox) : toQcow2(raw, m.file));
-  } finally {
-    rmSync(raw, { force: true });
-  }
+  mkdirSync(dirname(m.file), { recursive: true });
+  await (kind === "zst" ? compress(raw, m.file, m.whole.sandbox) : toQcow2(raw, m.file));
   return { map, bytes: statSync(m.file).size };
 }
 
 /** The first one is made, the others are copies of it with other values. */
 async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }): Promise<Outcome> {
-  const plain = join(c.project.outDir, `.${imageName(c.conf)}.plain.img`);
-  const files: string[] = [];
-  try {
-    await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => {}));
-    for (const row of m.rows) {
-      const file = join(c.project.outDir, `${row.hostname}.img`);
-      await stage(c.emit, "disk", async () => {
-        const part = `${file}.part`;
-        copyFileSync(plain, part, constants.COPYFILE_FICLONE);
-        await setValues(part, row, { ...m.o, mark: await m.o.mark });
-        mapDisk(part, m.o.layout, `${file}.bmap`);
-        renameSync(part, file);
-      }, () => row.hostname!);
-      files.push(file);
-    }
-  } finally {
-    if (existsSync(plain)) rmSync(plain);
-  }
+  const plain = join(m.own, "plain.img");
+  await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => {}));
+  const files = m.rows.map((row) => join(c.project.outDir, `${row.hostname}.img`));
+  for (const [i, file] of files.entries()) await stage(c.emit, "disk", () => copyWith(m.rows[i]!, { ...m, plain, file }), () => m.rows[i]!.hostname!);
   return { text: files.map((f) => relative(process.cwd(), f)).join("\n"), data: { files } };
+}
+
+async function copyWith(row: DeviceValues, m: Making & { plain: string; file: string }): Promise<void> {
+  const part = partOf(m.file);
+  try {
+    copyFileSync(m.plain, part, constants.COPYFILE_FICLONE);
+    await setValues(part, row, { ...m.o, mark: await m.o.mark });
+    mapDisk(part, m.o.layout, `${m.file}.bmap`);
+    renameSync(part, m.file);
+  } finally {
+    rmSync(part, { force: true });
+  }
 }

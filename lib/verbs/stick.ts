@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { runVerb } from "../child.ts";
 import { mapDisk, mappedBytes } from "../disk/bmap.ts";
@@ -6,6 +6,7 @@ import { bootLoader, type BootFile } from "../disk/boot.ts";
 import { parseSet, templatesOf } from "../disk/devices.ts";
 import { makeDisk, placeFiles } from "../disk/make.ts";
 import { manifestOf } from "../disk/manifest.ts";
+import { ownDirectory } from "../disk/own.ts";
 import { restoreFiles, stickLayout, stickRoot, type Settings } from "../disk/restore.ts";
 import { diskOfImage, needsScriptlet } from "../disk/whole.ts";
 import { UserError, exitStatus } from "../errors.ts";
@@ -81,7 +82,7 @@ async function sent(c: Context, word: string): Promise<Outcome> {
   await ensureHostPrograms(c.emit, { for: "push" });
   const [device] = await devicesOf(c.project, [word], c.conf);
   const connection = await connect(device!);
-  const dir = ownDirectory(c, `${imageName(c.conf)}.to-stick`);
+  const dir = ownDirectory(c.project.outDir, `${imageName(c.conf)}.to-stick`);
   try {
     await ensureStick(connection);
     const given = ["disk", "yes", "set"].flatMap((key) => [c.options[key] ?? []].flat().map((v) => (v === true ? `--${key}` : `--${key}=${String(v)}`)));
@@ -95,16 +96,6 @@ async function sent(c: Context, word: string): Promise<Outcome> {
     rmSync(dir, { recursive: true, force: true });
     await connection.close();
   }
-}
-
-/** The path of a directory for this process alone; what killed ones left of that name goes. */
-function ownDirectory({ project: { outDir } }: Context, name: string): string {
-  const prefix = `.${name}.`;
-  for (const left of existsSync(outDir) ? readdirSync(outDir).filter((n) => n.startsWith(prefix)) : []) {
-    const pid = left.slice(prefix.length);
-    if (/^\d+$/.test(pid) && !existsSync(`/proc/${pid}`)) rmSync(join(outDir, left), { recursive: true, force: true });
-  }
-  return join(outDir, `${prefix}${process.pid}`);
 }
 
 function wordsOf(c: Context): string[] {
@@ -142,7 +133,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
   const target = diskOfImage(p, image);
   const starts = diskOfImage(s, own, stickRoot);
   const sandbox = await openSandbox(c, p.lock, async () => p);
-  const work = ownDirectory(c, `${p.conf.name}.stick`);
+  const work = ownDirectory(c.project.outDir, `${p.conf.name}.stick`);
   mkdirSync(work, { recursive: true });
   try {
     const tarball = tarballOf(c);
