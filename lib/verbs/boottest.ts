@@ -19,7 +19,7 @@ export const verb: Verb = {
   args: [0, 1],
   options: {
     memory: { type: "string", value: "MB", help: "default: 1024" },
-    timeout: { type: "string", value: "SECONDS", help: "how long to wait for the machine (default: 120, and 600 without KVM)" },
+    timeout: { type: "string", value: "SECONDS", help: "how long to wait until it has started, and for each command in it (default: 120, and 600 without KVM)" },
     within: { type: "string", value: "SECONDS", help: "fail when the way to multi-user takes longer" },
   },
   run: async (c: Context): Promise<Outcome> => {

@@ -6,11 +6,14 @@ import { UserError } from "../errors.ts";
 /** Name of the port: /dev/virtio-ports/NAME. */
 export const portName = "debcast";
 
-/** A line in: `ID COMMAND`; a line out: `ID STATUS OUT ERR`; the last three and COMMAND in base64, so that a line is a line. */
+/**
+ * A line in: `ID COMMAND`; a line out: `ID STATUS OUT ERR`; the last two and COMMAND in base64, so that a line is a line. `up` begins a line
+ * of its own, whatever was left of one when the machine started anew.
+ */
 const loop = `port=/dev/virtio-ports/${portName}
 while ! [ -e $port ]; do sleep 1; done
 exec 3<> $port
-echo up >&3
+printf '\\nup\\n' >&3
 while read -r id command <&3; do
   printf %s "$command" | base64 -d > /run/agent.command
   sh -eu /run/agent.command > /run/agent.out 2> /run/agent.err < /dev/null 3<&-
@@ -41,28 +44,43 @@ export interface Answer {
 }
 
 export interface Agent {
-  /** Settles when the machine answers. */
+  /** Settles when the machine answers, or has ended before. */
   readonly up: Promise<void>;
-  /** Runs a script of sh as root. */
-  ask(script: string): Promise<Answer>;
+  /** Runs a script of sh as root. Fails when the machine ends or starts anew meanwhile, and when there is no answer within `seconds`. */
+  ask(script: string, seconds?: number): Promise<Answer>;
   close(): void;
+}
+
+interface Waiting {
+  readonly answer: (a: Answer) => void;
+  readonly lost: (e: Error) => void;
 }
 
 /** Speaks to the agent of the machine whose port `socket` is connected to. */
 export function openAgent(socket: Socket): Agent {
-  const waiting = new Map<string, { answer: (a: Answer) => void; lost: (e: Error) => void }>();
+  const waiting = new Map<string, Waiting>();
   let rest = "";
   let next = 0;
+  let wasUp = false;
+  let gone: Error | undefined;
   let isUp = () => {};
   let failed = (_: Error) => {};
   const up = new Promise<void>((resolve, reject) => ([isUp, failed] = [resolve, reject]));
   up.catch(() => {});
+  const lose = (e: Error) => {
+    for (const { lost } of waiting.values()) lost(e);
+    waiting.clear();
+  };
   const heard = (line: string) => {
-    if (line === "up") return isUp();
-    const [id, status, out, err] = line.split(" ");
-    const decoded = (text: string | undefined) => Buffer.from((text ?? "=").slice(1), "base64").toString();
-    waiting.get(id!)?.answer({ status: Number(status), stdout: decoded(out), stderr: decoded(err) });
-    waiting.delete(id!);
+    if (line === "up") {
+      if (wasUp) lose(new UserError("vm.restarted", "the machine started anew while it was at a command"));
+      wasUp = true;
+      return isUp();
+    }
+    const answer = answerIn(line);
+    if (!answer) return;
+    waiting.get(answer.id)?.answer(answer);
+    waiting.delete(answer.id);
   };
   socket.on("data", (piece: Buffer) => {
     rest += piece.toString("latin1");
@@ -70,20 +88,34 @@ export function openAgent(socket: Socket): Agent {
     rest = lines.pop()!;
     for (const line of lines) heard(line);
   });
-  socket.on("error", failed);
+  socket.on("error", () => {});
   socket.on("close", () => {
-    for (const { lost } of waiting.values()) lost(new UserError("vm.gone", "the machine ended while it was at a command"));
+    gone = new UserError("vm.gone", "the machine has ended");
+    failed(gone);
+    lose(gone);
   });
   return {
     up,
-    ask: async (script) => {
+    ask: async (script, seconds) => {
       await up;
+      if (gone) throw gone;
       const id = String(next++);
-      return new Promise((resolve, reject) => {
-        waiting.set(id, { answer: resolve, lost: reject });
-        socket.write(`${id} ${Buffer.from(script).toString("base64")}\n`);
+      const answer = new Promise<Answer>((resolve, reject) => waiting.set(id, { answer: resolve, lost: reject }));
+      socket.write(`${id} ${Buffer.from(script).toString("base64")}\n`);
+      const timer = seconds === undefined ? undefined : setTimeout(() => waiting.get(id)?.lost(new UserError("vm.silent", `the machine has not answered for ${seconds} s`)), seconds * 1000);
+      return answer.finally(() => {
+        clearTimeout(timer);
+        waiting.delete(id);
       });
     },
     close: () => socket.destroy(),
   };
+}
+
+/** None of a line that was cut short. */
+function answerIn(line: string): (Answer & { readonly id: string }) | undefined {
+  const [, id, status, out, err] = /^(\d+) (\d+) =(\S*) =(\S*)$/.exec(line) ?? [];
+  if (id === undefined) return undefined;
+  const decoded = (text: string) => Buffer.from(text, "base64").toString();
+  return { id, status: Number(status), stdout: decoded(out!), stderr: decoded(err!) };
 }

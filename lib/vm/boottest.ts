@@ -20,7 +20,7 @@ export interface Result {
 export interface TestOptions {
   readonly machine: Machine;
   readonly plan: Plan;
-  /** Seconds until the machine has to answer. */
+  /** Seconds until the machine has to have started, and for each command after that. */
   readonly patience: number;
   /** Seconds from the kernel's start to multi-user.target; none: as long as it takes. */
   readonly within?: number;
@@ -34,35 +34,42 @@ interface Assertion {
   readonly look: () => Promise<string | void>;
 }
 
-/** Runs all of them, one after the other; when the machine does not come up at all, that is the only result. */
+/** Runs all of them, one after the other; the first one that gets no answer any more is the last result. */
 export async function bootTest(o: TestOptions): Promise<Result[]> {
   const results: Result[] = [];
   for (const a of [...ownAssertions(o), ...planned(o)]) {
     const start = performance.now();
-    const outcome = await a.look().then((found) => (found ? { found } : {}), (e: unknown) => ({ error: asError(e, a) }));
+    const { lost, ...outcome } = await a.look().then((found) => ({ lost: false, ...(found && { found }) }), (e: unknown) => failure(o, a, e));
     const result = { name: a.name, ms: performance.now() - start, ...outcome };
     results.push(result);
     o.done(result);
-    if (a.name === comesUp && "error" in outcome) break;
+    if (lost) break;
   }
   return results;
 }
 
-const comesUp = "comes up";
+/** Of a machine that says nothing any more. */
+const silent = ["boot-test.down", "vm.gone", "vm.silent"];
 
-function asError(e: unknown, a: Assertion): NonNullable<Result["error"]> {
+function failure({ machine }: TestOptions, a: Assertion, e: unknown): { lost: boolean; error: NonNullable<Result["error"]> } {
   if (!(e instanceof UserError)) throw e;
-  return { message: e.message, details: e.details, where: e.where ?? a.where };
+  const lost = silent.includes(e.code);
+  return { lost, error: { message: e.message, details: e.details ?? (lost || e.code === "vm.restarted" ? lastWords(machine) : undefined), where: e.where ?? a.where } };
+}
+
+function lastWords(machine: Machine): string {
+  return machine.console().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").trimEnd().split(/\r?\n/).slice(-25).join("\n");
 }
 
 // ── Of every image ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 function ownAssertions(o: TestOptions): Assertion[] {
-  const { machine, plan: { conf } } = o;
-  const ask = (script: string) => asking(machine, script);
+  const { patience, plan: { conf } } = o;
+  const ask: Ask = (script, seconds) => asking(o, script, seconds);
+  const end = performance.now() + patience * 1000;
   return [
-    { name: comesUp, look: () => up(o) },
-    { name: "is running", look: () => running(ask) },
+    { name: "comes up", look: () => up(o) },
+    { name: "is running", look: () => running(ask, Math.max(10, Math.ceil((end - performance.now()) / 1000))) },
     { name: "no failed unit", look: () => noneFailed(ask) },
     { name: "listens where it should", look: () => listens(ask, conf) },
     { name: `root is ${conf.disk?.root.mode ?? "rw"}`, look: () => rootMode(ask, conf) },
@@ -70,24 +77,24 @@ function ownAssertions(o: TestOptions): Assertion[] {
   ];
 }
 
-type Ask = (script: string) => Promise<string>;
+type Ask = (script: string, seconds?: number) => Promise<string>;
 
-async function asking(machine: Machine, script: string): Promise<string> {
-  const r = await machine.agent.ask(script);
+async function asking({ machine, patience }: TestOptions, script: string, seconds = patience): Promise<string> {
+  const r = await machine.agent.ask(script, seconds);
   if (r.status === 0) return r.stdout.replace(/\n$/, "");
   throw new UserError("boot-test.command", `\`${script.trim().split("\n")[0]}\` ended with status ${r.status} in the machine`, { details: `${r.stdout}${r.stderr}`.trim() });
 }
 
 async function up({ machine, patience }: TestOptions): Promise<void> {
   const late = new Promise<"late">((resolve) => void setTimeout(resolve, patience * 1000, "late").unref());
-  const what = await Promise.race([machine.agent.up.then(() => "up" as const), late, machine.ended.then(() => "ended" as const)]);
+  const what = await Promise.race([machine.agent.up.then(() => "up" as const, () => "ended" as const), late, machine.ended.then(() => "ended" as const)]);
   if (what === "up") return;
-  const last = machine.console().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").trimEnd().split(/\r?\n/).slice(-25).join("\n");
-  throw new UserError("boot-test.down", what === "ended" ? "the machine ended before it was up" : `nothing answers after ${patience} s`, { details: last });
+  throw new UserError("boot-test.down", what === "ended" ? "the machine ended before it was up" : `nothing answers after ${patience} s`);
 }
 
-async function running(ask: Ask): Promise<void> {
-  const state = await ask("systemctl is-system-running --wait || true");
+/** The machine itself sees to `seconds`, so that it still answers when jobs do not come to their end. */
+async function running(ask: Ask, seconds: number): Promise<void> {
+  const state = await ask(`timeout ${seconds} systemctl is-system-running --wait > /dev/null || true; systemctl is-system-running || true`, seconds + 60);
   if (state === "running") return;
   throw new UserError("boot-test.state", `the system is \`${state}\``, { details: await ask("systemctl list-jobs --no-legend --plain; systemctl --failed --no-legend --plain") });
 }
@@ -141,7 +148,7 @@ function planned(o: TestOptions): Assertion[] {
       const plugged: UsbSerial[] = [];
       try {
         await fn({
-          inVm: (script, ...words) => asking(o.machine, quoted(script, words)),
+          inVm: (script, ...words) => asking(o, quoted(script, words)),
           expect: (value) => expectation(value),
           usbSerial: async () => {
             const serial = await plugSerial(o.machine);

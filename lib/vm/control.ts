@@ -14,14 +14,18 @@ interface Reply {
   readonly event?: string;
 }
 
+interface Waiting {
+  readonly answer: (r: Reply) => void;
+  readonly lost: (e: Error) => void;
+}
+
 /** `socket` is connected to it. */
 export async function openControl(socket: Socket): Promise<Control> {
-  const waiting: ((r: Reply) => void)[] = [];
+  let waiting: Waiting[] = [];
+  let gone: Error | undefined;
   let greeted = () => {};
-  const greeting = new Promise<void>((resolve, reject) => {
-    greeted = resolve;
-    socket.on("error", reject);
-  });
+  let failed = (_: Error) => {};
+  const greeting = new Promise<void>((resolve, reject) => ([greeted, failed] = [resolve, reject]));
   let rest = "";
   socket.on("data", (piece: Buffer) => {
     rest += piece.toString();
@@ -30,12 +34,20 @@ export async function openControl(socket: Socket): Promise<Control> {
     for (const line of lines.filter((l) => l.trim() !== "")) {
       const reply = JSON.parse(line) as Reply;
       if (reply.QMP) greeted();
-      else if (reply.event === undefined) waiting.shift()?.(reply);
+      else if (reply.event === undefined) waiting.shift()?.answer(reply);
     }
   });
+  socket.on("error", () => {});
+  socket.on("close", () => {
+    gone = new UserError("vm.gone", "the machine has ended");
+    failed(gone);
+    for (const { lost } of waiting) lost(gone);
+    waiting = [];
+  });
   const command = async (execute: string, args: object = {}) => {
-    const reply = await new Promise<Reply>((resolve) => {
-      waiting.push(resolve);
+    if (gone) throw gone;
+    const reply = await new Promise<Reply>((answer, lost) => {
+      waiting.push({ answer, lost });
       socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
     });
     if (reply.error) throw new UserError("vm.control", `QEMU refuses ${execute}: ${reply.error.desc}`);

@@ -41,15 +41,19 @@ export async function startMachine(o: StartOptions): Promise<Machine> {
   });
   let over = false;
   void ended.then(() => (over = true));
+  const notStarted = () => new UserError("vm.start", "QEMU does not start", { details: lastLines(said) });
   const connected = async (name: string): Promise<Socket> => {
     for (;;) {
       const socket = await tryConnect(join(dir, name));
       if (socket) return socket;
-      if (over) throw new UserError("vm.start", "QEMU does not start", { details: lastLines(said) });
+      if (over) throw notStarted();
       await sleep(20);
     }
   };
-  const control = await openControl(await connected(files.control));
+  const control = await openControl(await connected(files.control)).catch(async () => {
+    await ended;
+    throw notStarted();
+  });
   const agent = openAgent(await connected(files.agent));
   const serial = await connected(files.serial);
   serial.resume();

@@ -62,7 +62,8 @@ export async function boot(disk: string, o: { keep?: boolean; memory?: number; p
   const patience = o.patience ?? 400;
   const timer = new Promise<never>((_, reject) => setTimeout(() => reject(new Error(`the machine is not up after ${patience} s:\n${machine.console().slice(-3000)}`)), patience * 1000).unref());
   try {
-    await Promise.race([machine.agent.up, timer, machine.ended.then(() => Promise.reject(new Error(`the machine ended:\n${machine.console().slice(-3000)}`)))]);
+    const ended = machine.ended.then(() => Promise.reject(new Error(`the machine ended:\n${machine.console().slice(-3000)}`)));
+    await Promise.race([machine.agent.up.catch(() => ended), timer, ended]);
   } catch (e) {
     await machine.kill();
     throw e;
@@ -83,6 +84,6 @@ export async function planIn(dir: string, name: string): Promise<Plan> {
 
 /** The assertions of boot-test on a running machine; those that failed, by name. */
 export async function failures(machine: Machine, plan: Plan, conf: Partial<Plan["conf"]> = {}): Promise<Record<string, string>> {
-  const results: Result[] = await bootTest({ machine, plan: { ...plan, conf: { ...plan.conf, ...conf } }, patience: 60, done: () => {} });
+  const results: Result[] = await bootTest({ machine, plan: { ...plan, conf: { ...plan.conf, ...conf } }, patience: 400, done: () => {} });
   return Object.fromEntries(results.filter((r) => r.error).map((r) => [r.name, r.error!.message]));
 }

@@ -1,0 +1,109 @@
+// What speaks to a machine, when the machine ends or starts anew meanwhile.
+import { connect, createServer, type Socket } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Plan } from "../../lib/plan/plan.ts";
+import { openAgent } from "../../lib/vm/agent.ts";
+import { bootTest } from "../../lib/vm/boottest.ts";
+import { openControl } from "../../lib/vm/control.ts";
+import type { Machine } from "../../lib/vm/machine.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "vm-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** Both ends of a wire: ours, and the machine's. */
+async function wire(): Promise<{ ours: Socket; machine: Socket }> {
+  const path = join(dir, `${Math.random()}.sock`);
+  const server = createServer().listen(path);
+  await new Promise((resolve) => server.once("listening", resolve));
+  const other = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const ours = connect(path);
+  const machine = await other;
+  server.close();
+  return { ours, machine };
+}
+
+const messageOf = (asked: Promise<unknown>) => asked.then(() => "it was answered", (e: Error) => e.message);
+const next = (socket: Socket) => new Promise<string>((resolve) => socket.once("data", (d: Buffer) => resolve(d.toString())));
+const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+describe("a command in the machine", () => {
+  test("is answered", async () => {
+    const { ours, machine } = await wire();
+    const agent = openAgent(ours);
+    machine.write("\nup\n");
+    const asked = agent.ask("true");
+    expect(await next(machine)).toBe(`0 ${base64("true")}\n`);
+    machine.write(`0 3 =${base64("out")} =\n`);
+    expect(await asked).toMatchObject({ status: 3, stdout: "out", stderr: "" });
+    agent.close();
+  });
+
+  test("fails when the machine ends, and so does each after it", async () => {
+    const { ours, machine } = await wire();
+    const agent = openAgent(ours);
+    machine.write("\nup\n");
+    const asked = agent.ask("true");
+    await next(machine);
+    machine.destroy();
+    expect(await messageOf(asked)).toBe("the machine has ended");
+    expect(await messageOf(agent.ask("true"))).toBe("the machine has ended");
+  });
+
+  test("fails when the machine was never up", async () => {
+    const { ours, machine } = await wire();
+    const asked = openAgent(ours).ask("true");
+    machine.destroy();
+    expect(await messageOf(asked)).toBe("the machine has ended");
+  });
+
+  test("fails when the machine starts anew within an answer, and the next one does not", async () => {
+    const { ours, machine } = await wire();
+    const agent = openAgent(ours);
+    machine.write("\nup\n");
+    const asked = agent.ask("true");
+    await next(machine);
+    machine.write(`0 0 =${base64("half an")}\nup\n`);
+    expect(await messageOf(asked)).toBe("the machine started anew while it was at a command");
+    const again = agent.ask("true");
+    await next(machine);
+    machine.write("1 0 = =\n");
+    expect(await again).toMatchObject({ status: 0 });
+    agent.close();
+  });
+
+  test("has a time limit", async () => {
+    const { ours, machine } = await wire();
+    const agent = openAgent(ours);
+    machine.write("\nup\n");
+    expect(await messageOf(agent.ask("sleep 9", 0.05))).toBe("the machine has not answered for 0.05 s");
+    agent.close();
+  });
+});
+
+test("a command to QEMU fails when it ends, and so does each after it", async () => {
+  const { ours, machine } = await wire();
+  const opening = openControl(ours);
+  machine.write('{"QMP": {}}\n');
+  await next(machine);
+  machine.write('{"return": {}}\n');
+  const control = await opening;
+  const asked = control.command("stop");
+  await next(machine);
+  machine.destroy();
+  expect(await messageOf(asked)).toBe("the machine has ended");
+  expect(await messageOf(control.command("stop"))).toBe("the machine has ended");
+});
+
+test("boot-test ends with what the machine said last", async () => {
+  const { ours, machine } = await wire();
+  const agent = openAgent(ours);
+  const never = new Promise<number>(() => {});
+  const plan = { conf: { disk: undefined, listens: [] }, scriptlets: [] } as unknown as Plan;
+  machine.write("\nup\n");
+  machine.once("data", () => machine.destroy());
+  const results = await bootTest({ machine: { agent, ended: never, console: () => "Kernel panic" } as unknown as Machine, plan, patience: 5, done: () => {} });
+  expect(results.map((r) => [r.name, r.error?.message, r.error?.details])).toEqual([["comes up", undefined, undefined], ["is running", "the machine has ended", "Kernel panic"]]);
+});
