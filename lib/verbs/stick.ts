@@ -112,9 +112,11 @@ async function buildAll(c: Context): Promise<void> {
   await runVerb("image", { ...o, conf: stickConf });
 }
 
-function onlyRead(conf: Conf): void {
-  if ((conf.disk?.root.mode ?? "rw") !== "rw" && conf.disk?.persist === false) return;
-  throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file: conf.file }, hint: 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },' });
+function onlyRead({ disk, file }: Conf): void {
+  const hint = 'disk: { root: { mode: "overlay", size: "fit" }, persist: false },';
+  if ((disk?.root.mode ?? "rw") === "rw" || disk?.persist !== false) throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file }, hint });
+  // Partitions go by their names.
+  if (disk.data) throw new UserError("stick.conf", "a stick has no `disk.data`: it would mount the data partition of the device that it starts on", { where: { file }, hint });
 }
 
 function tarballOf(c: Context): string {

@@ -132,6 +132,13 @@ test.skipIf(programs.skip)("mistakes", async () => {
       hint: disk: { root: { mode: "overlay", size: "fit" }, persist: false },
       "
     `);
+    writeFileSync(join(p.dir, "conf/stick.ts"), smallSystem({ disk: '{ root: { mode: "overlay", size: "fit" }, persist: false, data: { size: "64M", mount: "/data" } }' }));
+    expect(await said()).toMatchInlineSnapshot(`
+      "error: DIR/conf/stick.ts: a stick has no \`disk.data\`: it would mount the data partition of the device that it starts on
+
+      hint: disk: { root: { mode: "overlay", size: "fit" }, persist: false },
+      "
+    `);
   } finally {
     rmSync(join(p.dir, "conf/stick.ts"));
   }
