@@ -1,0 +1,80 @@
+// What base/disk/ brings onto a device, run by itself with file systems that are too small.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { engineRoot } from "../../lib/engine.ts";
+import { isRoot, skipUnless } from "./debcast.ts";
+
+const mounts = skipUnless(isRoot, "mounting a disk needs root");
+const dir = mkdtempSync(join(tmpdir(), "on-device-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
+const source = (name: string) => readFileSync(join(engineRoot, "base/disk", name), "utf8");
+const MB = 1 << 20;
+
+/** A file with an ext4 in it; `tree` is what that holds. */
+function fileSystem(name: string, size: string, tree?: string): string {
+  const file = join(dir, name);
+  execFileSync("truncate", ["-s", size, file]);
+  execFileSync("mke2fs", ["-q", "-F", "-t", "ext4", "-m", "0", "-J", "size=1", ...(tree === undefined ? [] : ["-d", tree]), file], { env });
+  return file;
+}
+
+/** Where no mount outlasts it. */
+function run(script: string, ...words: string[]): { status: number | null; said: string } {
+  const r = spawnSync("unshare", ["--mount", "--propagation", "private", "sh", "-c", script, "sh", ...words], { encoding: "utf8", env });
+  return { status: r.status, said: r.stdout + r.stderr };
+}
+
+const debugfs = (file: string, command: string) => execFileSync("debugfs", ["-R", command, file], { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+const namesIn = (file: string, path: string) => debugfs(file, `ls -p ${path}`).split("\n").map((line) => line.split("/")[5] ?? "").filter((name) => !["", ".", "..", "lost+found"].includes(name)).sort();
+
+describe.skipIf(mounts.skip)("boot-entries, where not every kernel has room", () => {
+  const boot = join(dir, "boot");
+  mkdirSync(boot);
+  writeFileSync(join(dir, "boot-options"), "root=PARTLABEL=root-a rw\n");
+  // ext4 is what every kernel has; the device is a loop device.
+  const script = source("boot-entries").replaceAll("/boot/", `${boot}/`).replace("-t vfat -o umask=077", "-t ext4").replace("/etc/kernel/boot-options", join(dir, "boot-options"));
+  writeFileSync(join(dir, "boot-entries"), script.replace("/dev/disk/by-partlabel/esp", "$1"));
+  const esp = isRoot ? fileSystem("esp", "12M") : "";
+
+  const install = (version: string) => ["vmlinuz", "initrd.img"].forEach((name, i) => writeFileSync(join(boot, `${name}-${version}`), Buffer.alloc((1 + i) * MB, version)));
+  const remove = (version: string) => ["vmlinuz", "initrd.img"].forEach((name) => rmSync(join(boot, `${name}-${version}`)));
+  const entries = () => run('loop=$(losetup --find --show "$1"); sh "$2/boot-entries" "$loop"; status=$?; losetup -d "$loop"; exit $status', esp, dir);
+  const kernels = () => namesIn(esp, "/loader/entries").map((name) => {
+    const folder = /^linux \/(\w+)\/linux$/m.exec(debugfs(esp, `cat /loader/entries/${name}`))![1]!;
+    return [name, namesIn(esp, `/${folder}`).join(" ")];
+  });
+  const folders = () => namesIn(esp, "/").filter((name) => name !== "loader");
+  const whole = (...versions: string[]) => versions.map((v) => [`debian-${v}.conf`, "initrd linux"]);
+
+  test("one that is gone makes room for one that comes", () => {
+    ["1", "2", "3"].forEach(install);
+    expect(entries()).toEqual({ status: 0, said: "" });
+    expect(kernels()).toEqual(whole("1", "2", "3"));
+    remove("1");
+    install("4");
+    expect(entries()).toEqual({ status: 0, said: "" });
+    expect([kernels(), folders().length]).toEqual([whole("2", "3", "4"), 3]);
+  });
+
+  test("one too many is refused, and leaves nothing behind", () => {
+    install("5");
+    const r = entries();
+    expect([r.status, r.said.replace(/^cp: .*\n/m, "").replace(/and \d+ are free/, "and N are free")]).toMatchInlineSnapshot(`
+      [
+        1,
+        "boot-entries: kernel 5 could not be written to the EFI system partition: it needs 3145728 bytes, and N are free
+      boot-entries: The device goes on starting as before. Remove a kernel that is not needed (dpkg --list 'linux-image-*'), then: boot-entries
+      ",
+      ]
+    `);
+    expect([kernels(), folders().length]).toEqual([whole("2", "3", "4"), 3]);
+    remove("3");
+    expect(entries()).toEqual({ status: 0, said: "" });
+    expect([kernels(), folders().length]).toEqual([whole("2", "4", "5"), 3]);
+  });
+});
