@@ -78,3 +78,62 @@ describe.skipIf(mounts.skip)("boot-entries, where not every kernel has room", ()
     expect([kernels(), folders().length]).toEqual([whole("2", "4", "5"), 3]);
   });
 });
+
+/** A system on `root`, with the programs of this machine, and what lies on `persist`. */
+const started = `set -e
+mount -o loop "$1" "$3"
+mkdir -p "$3/dev" "$3/proc" "$3/persist" "$3/usr" "$3/etc" "$3/var/lib"
+mount --bind -o ro /usr "$3/usr"
+for d in bin sbin lib lib64; do [ -e "$3/$d" ] || ln -s "usr/$d" "$3/$d"; done
+mount -t tmpfs dev "$3/dev"
+loop=$(losetup --find --show "$2")
+mkdir -p "$3/dev/disk/by-partlabel"
+cp -a "$loop" "$3/dev/disk/by-partlabel/persist"
+cp -a /dev/null "$3/dev/null"
+cp "$4" "$3/dev/apply"
+mount -o remount,ro "$3"
+status=0
+chroot "$3" sh /dev/apply apply || status=$?
+losetup -d "$loop"
+grep -c " $3/persist " /proc/mounts || :
+exit $status`;
+
+describe.skipIf(mounts.skip)("persist apply", () => {
+  function applied(bytes: number) {
+    const tree = join(dir, `staged-${bytes}`);
+    mkdirSync(join(tree, "push/tree/opt"), { recursive: true });
+    mkdirSync(join(tree, "push/tree/var/lib/debcast"), { recursive: true });
+    writeFileSync(join(tree, "push/tree/opt/pushed"), Buffer.alloc(bytes, 1));
+    writeFileSync(join(tree, "push/gone"), "./opt/old\0");
+    const old = join(dir, "old");
+    mkdirSync(join(old, "opt"), { recursive: true });
+    writeFileSync(join(old, "opt/old"), "");
+    const [root, persist] = [fileSystem(`root-${bytes}`, "24M", old), fileSystem(`persist-${bytes}`, "64M", tree)];
+    const at = join(dir, `at-${bytes}`);
+    mkdirSync(at);
+    const { status, said } = run(started, root, persist, at, join(engineRoot, "base/disk/persist"));
+    return { status, said: said.replace(/\d\d+/g, "N"), opt: namesIn(root, "/opt"), persist: namesIn(persist, "/") };
+  }
+
+  test("puts into the system what was pushed", () => {
+    expect(applied(4 * MB)).toEqual({ status: 0, said: "0\n", opt: ["pushed"], persist: [] });
+  });
+
+  test("leaves out what does not fit, and the system as it was", () => {
+    expect(applied(32 * MB)).toMatchInlineSnapshot(`
+      {
+        "opt": [
+          "old",
+        ],
+        "persist": [
+          "push.new",
+          "push.refused",
+        ],
+        "said": "0
+      persist: what was pushed does not fit into / and was left out: N KiB are needed, N are free
+      ",
+        "status": 0,
+      }
+    `);
+  });
+});
