@@ -1,10 +1,11 @@
-import { copyFileSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join, parse, relative } from "node:path";
 import { loadConf } from "../conf.ts";
+import { partOf } from "../disk/own.ts";
 import { UserError } from "../errors.ts";
 import { imageName } from "../project.ts";
-import { onTerminal } from "../run.ts";
+import { onTerminal, shellQuote } from "../run.ts";
 import { ensureHostPrograms } from "../setup.ts";
 import { diskOf } from "../vm/disk.ts";
 import { freePort } from "../vm/machine.ts";
@@ -18,20 +19,22 @@ export const verb: Verb = {
   summary: "start the image in QEMU, its console on this terminal",
   args: [0, 1],
   options: {
-    keep: { type: "boolean", help: "a disk that lasts: out/NAME.vm.img, made the first time" },
+    keep: { type: "boolean", help: "a disk that lasts, out/NAME.vm.img or one beside FILE: a copy made the first time" },
     memory: { type: "string", value: "MB", help: "default: 1024" },
     display: { type: "boolean", help: "a window with the screen" },
     usb: { type: "string", multiple: true, value: "VENDOR:PRODUCT", help: "give it a USB device of this machine (hex, as lsusb says); can be repeated" },
-    disk: { type: "string", multiple: true, value: "FILE", help: "a further disk; can be repeated" },
+    disk: { type: "string", multiple: true, value: "FILE", help: "a further disk, which the machine really writes to; can be repeated" },
   },
   run: async (c: Context): Promise<Outcome> => {
     const usb = (c.options.usb as string[] | undefined) ?? [];
     for (const id of usb) if (!/^[0-9a-f]{4}:[0-9a-f]{4}$/i.test(id)) throw new UserError("vm.usb", `\`--usb ${id}\` is no USB device`, { hint: "--usb 0403:6001   # lsusb lists them" });
     const memory = memoryOf(c.options.memory as string | undefined);
+    const disks = (c.options.disk as string[] | undefined) ?? [];
+    for (const file of disks) if (!existsSync(file)) throw new UserError("vm.absent", `there is no disk \`${file}\``, { hint: `truncate -s 8G ${shellQuote([file])}` });
     await ensureHostPrograms(c.emit, { for: "vm" });
     const name = imageName(c.conf);
     const built = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
-    const disk = c.options.keep === true ? lasting(built, join(c.project.outDir, `${name}.vm.img`)) : built;
+    const disk = c.options.keep === true ? lasting(built) : built;
     const accel = await accelerator(c.emit);
     const sshPort = await freePort();
     const user = c.args[0] === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
@@ -41,7 +44,7 @@ export const verb: Verb = {
       mkdirSync(c.project.outDir, { recursive: true });
       writeFileSync(running, JSON.stringify({ port: sshPort, pid: process.pid, user }));
       c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
-      const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks: (c.options.disk as string[] | undefined) ?? [], usb, display: c.options.display === true, terminal: true, accel, dir });
+      const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks, usb, display: c.options.display === true, terminal: true, accel, dir });
       const status = await onTerminal(argv);
       return { data: { status }, ...(status !== 0 && { code: 1 }) };
     } finally {
@@ -58,7 +61,22 @@ export function memoryOf(given: string | undefined): number {
 }
 
 /** A copy of the disk that is there from one start to the next. */
-function lasting(built: string, to: string): string {
-  if (!existsSync(to)) copyFileSync(built, to, constants.COPYFILE_FICLONE);
+function lasting(file: string): string {
+  const to = keptOf(file);
+  if (!existsSync(to)) {
+    const part = partOf(to);
+    try {
+      copyFileSync(file, part, constants.COPYFILE_FICLONE);
+      renameSync(part, to);
+    } finally {
+      rmSync(part, { force: true });
+    }
+  }
   return relative(process.cwd(), to);
+}
+
+/** Named after the disk that it is a copy of, and of the same form. */
+export function keptOf(file: string): string {
+  const { dir, name, ext } = parse(file);
+  return join(dir, `${name}.vm${ext}`);
 }

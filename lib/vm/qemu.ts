@@ -9,14 +9,14 @@ import { agentCredentials, portName } from "./agent.ts";
 
 export interface MachineOptions {
   readonly disk: string;
-  /** Whether what the machine writes stays in the file. */
+  /** Whether what the machine writes to that stays in the file. */
   readonly keep: boolean;
   /** MiB. */
   readonly memory: number;
   readonly cpus: number;
   /** Port of loopback that leads to the machine's port 22. */
   readonly sshPort: number;
-  /** Further disks. */
+  /** Further disks; what is written to them stays. */
   readonly disks: readonly string[];
   /** Host devices `VENDOR:PRODUCT` in hex. */
   readonly usb: readonly string[];
@@ -56,10 +56,7 @@ export function machine(o: MachineOptions): string[] {
     "-machine", "q35", "-accel", o.accel, "-cpu", o.accel === "kvm" ? "host" : "max", "-smp", String(o.cpus), "-m", String(o.memory),
     "-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${found.code}`, "-drive", `if=pflash,unit=1,format=raw,file=${at(files.vars)}`,
     "-device", "qemu-xhci,id=usb",
-    ...[o.disk, ...o.disks].flatMap((file, i) => [
-      "-drive", `if=none,id=disk${i},format=${file.endsWith(".qcow2") ? "qcow2" : "raw"},file=${file.replaceAll(",", ",,")},${o.keep ? "cache=writeback" : "snapshot=on,cache=unsafe"},discard=unmap`,
-      "-device", o.stick && i === 0 ? "usb-storage,drive=disk0,bus=usb.0,bootindex=0,removable=on" : `virtio-blk-pci,drive=disk${i},bootindex=${i},serial=disk${i}`,
-    ]),
+    ...drives(o),
     "-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${o.sshPort}-:22`, "-device", "virtio-net-pci,netdev=net0,romfile=",
     "-device", "virtio-rng-pci",
     ...o.usb.flatMap((id) => ["-device", `usb-host,vendorid=0x${id.split(":")[0]},productid=0x${id.split(":")[1]}`]),
@@ -71,6 +68,13 @@ export function machine(o: MachineOptions): string[] {
     "-serial", "chardev:console",
     ...(o.more ?? []),
   ];
+}
+
+export function drives(o: Pick<MachineOptions, "disk" | "keep" | "disks" | "stick">): string[] {
+  return [o.disk, ...o.disks].flatMap((file, i) => [
+    "-drive", `if=none,id=disk${i},format=${file.endsWith(".qcow2") ? "qcow2" : "raw"},file=${file.replaceAll(",", ",,")},${i > 0 || o.keep ? "cache=writeback" : "snapshot=on,cache=unsafe"},discard=unmap`,
+    "-device", o.stick && i === 0 ? "usb-storage,drive=disk0,bus=usb.0,bootindex=0,removable=on" : `virtio-blk-pci,drive=disk${i},bootindex=${i},serial=disk${i}`,
+  ]);
 }
 
 /** Whether KVM works: that the device is there says little, in a container or a virtual machine it may fail when it is first used. */

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Plan } from "../../lib/plan/plan.ts";
+import { keptOf } from "../../lib/verbs/vm.ts";
 import { openAgent } from "../../lib/vm/agent.ts";
 import { bootTest } from "../../lib/vm/boottest.ts";
 import { openControl } from "../../lib/vm/control.ts";
 import type { Machine } from "../../lib/vm/machine.ts";
+import { drives } from "../../lib/vm/qemu.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "vm-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -106,4 +108,14 @@ test("boot-test ends with what the machine said last", async () => {
   machine.once("data", () => machine.destroy());
   const results = await bootTest({ machine: { agent, ended: never, console: () => "Kernel panic" } as unknown as Machine, plan, patience: 5, done: () => {} });
   expect(results.map((r) => [r.name, r.error?.message, r.error?.details])).toEqual([["comes up", undefined, undefined], ["is running", "the machine has ended", "Kernel panic"]]);
+});
+
+test("of its disks the machine writes to those that are named for it", () => {
+  const files = (keep: boolean) => drives({ disk: "out/base.img", keep, disks: ["a,b.qcow2"] }).filter((word) => word.startsWith("if=")).map((word) => word.replace("if=none,", ""));
+  expect(files(false)).toEqual(["id=disk0,format=raw,file=out/base.img,snapshot=on,cache=unsafe,discard=unmap", "id=disk1,format=qcow2,file=a,,b.qcow2,cache=writeback,discard=unmap"]);
+  expect(files(true)[0]).toBe("id=disk0,format=raw,file=out/base.img,cache=writeback,discard=unmap");
+});
+
+test("what is kept of a disk is named after it", () => {
+  expect(["/p/out/base.img", "/p/out/base.stick.img", "/else/x.qcow2"].map(keptOf)).toEqual(["/p/out/base.vm.img", "/p/out/base.stick.vm.img", "/else/x.vm.qcow2"]);
 });
