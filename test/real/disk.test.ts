@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { deviceFor, writeDevice } from "../../lib/disk/device.ts";
 import { engineRoot } from "../../lib/engine.ts";
 import { epochOf, readLock } from "../../lib/lock.ts";
 import { debcast, debcastOk, isRoot, normalUser, ownDownloads, project, shippedConf, skipUnless } from "./debcast.ts";
@@ -201,6 +202,8 @@ test.skipIf(programs.skip || mounts.skip)("a device that held something else is 
     const outside = (block: number) => block < esp.start / 4096 || block >= (root.start + root.size) / 4096;
     const used = differing(disk("base.img"), backing).filter((block) => outside(block) || (block >= root.start / 4096 && !free.has(block - root.start / 4096)));
     expect(used).toEqual([]);
+    const seen = await deviceFor(loop, 1e6);
+    await expect(writeDevice(disk("base.img"), { ranges: [], bytes: 1e6 }, { ...seen, serial: "17" }, () => {})).rejects.toThrow(`\`${loop}\` is another disk than before: it was no model, 2.1 GB, serial 17, and is no model, 2.1 GB, serial unknown; nothing was written`);
     execFileSync("mkfs.ext4", ["-q", "-F", loop], { env: withSbin });
     mkdirSync(at, { recursive: true });
     execFileSync("mount", [loop, at]);
