@@ -50,6 +50,7 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
   try {
     await install(w, publisher);
     await runAll(w, publisher);
+    publisher.lookAgain();
     await stage(c.emit, "finish", () => cleanUp(w));
     await w.typed;
     if (await isSpoilt(w)) return undefined;
@@ -65,6 +66,8 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
   } catch (e) {
     await Promise.allSettled(w.beside);
     await keepFailed(w, { plain, failed: failedTree(o.files.image) });
+    // Its own failure is none that anybody has to know beside this one.
+    await w.close().catch(() => {});
     throw e;
   } finally {
     await Promise.allSettled(w.beside);

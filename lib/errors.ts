@@ -54,6 +54,12 @@ export class Mistakes extends Error {
   }
 }
 
+/** All of what goes on beside each other, once the last has ended: what fails first must not leave the others to work in a tree that is taken away. */
+export async function allEnded<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
 /** Throws what was found: nothing, one error, or all of them together. */
 export function throwAll(found: readonly UserError[]): void {
   if (found.length === 1) throw found[0];

@@ -7,7 +7,7 @@ import { installGroup, type DebToInstall } from "../rootfs/configure.ts";
 import { applyAll, surelyCalled, wantedEarly, type Call } from "../rootfs/deferred.ts";
 import { agrees, applyLedger, withNames, type Settled } from "../rootfs/ledger.ts";
 import { groupsOf, type Deb, type Group } from "./groups.ts";
-import { runPhase, sameConf } from "./scriptlets.ts";
+import { confRead, runPhase, sameConf } from "./scriptlets.ts";
 import { excludesOf, link, type Works } from "./works.ts";
 
 export interface PackageFacts {
@@ -31,7 +31,10 @@ export async function packages(w: Works, done: (share: number) => void): Promise
       name: group.name,
       inputs: w.inputs.packages(group.debs, group.scriptlets, i === 0),
       accepts: (l) => agrees(w.ids.ledger, (l.facts as PackageFacts).ids) && sameConf(w, l),
-      work: async (root) => ({ facts: await install(w, { group, below, ownFiles, root }), state: "inputs" }),
+      work: async (root) => {
+        const facts = await install(w, { group, below, ownFiles, root });
+        return { facts, learnt: { ids: facts.ids, conf: facts.conf }, state: facts.always ? "once" : "inputs" };
+      },
     });
     take(w, layer);
     calls.push(...(layer.facts as PackageFacts).calls);
@@ -58,7 +61,7 @@ function take(w: Works, layer: Layer): void {
   for (const [id, at] of placed) w.installed.placed.set(id, at);
 }
 
-async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFiles: boolean; root: string }): Promise<PackageFacts & { conf: Record<string, string> }> {
+async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFiles: boolean; root: string }): Promise<PackageFacts & { conf: Record<string, string>; always: boolean }> {
   const { c, p, log } = w;
   const { group, root } = o;
   const store = await w.store();
@@ -75,8 +78,8 @@ async function install(w: Works, o: { group: Group; below: readonly Deb[]; ownFi
     placed: (entries) => void w.beside.push(w.deferred.begin(root, surelyCalled(entries), { still: false })),
   });
   const { settled } = await applyLedger(root, w.ids.ledger, sandbox);
-  const read = w.inputs.confRead(group.scriptlets.filter((s) => s.before.length > 0));
-  return { ids: settled, made, calls, placed: [...placed], conf: Object.fromEntries(read.map((key) => [key, w.inputs.confValue(key)])) };
+  const before = group.scriptlets.filter((s) => s.before.length > 0);
+  return { ids: settled, made, calls, placed: [...placed], conf: confRead(w, before), always: w.inputs.changedMeanwhile(before) };
 }
 
 /** The line that names a package of the lock, itself or by a pattern. */

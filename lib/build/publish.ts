@@ -4,13 +4,13 @@ import { dirname, join } from "node:path";
 import { stage } from "../events.ts";
 import { formatCount } from "../format.ts";
 import { hashOf } from "../layers/shelf.ts";
-import { writeLock, type Ledger } from "../lock.ts";
+import { formatLock, readLock, writeLock, type Ledger, type Lock } from "../lock.ts";
 import { writeMade } from "../made.ts";
 import { takeSources, type Sources } from "../output/sources.ts";
 import type { Prepared } from "../prepare.ts";
 import type { Context } from "../verbs/verb.ts";
 import {
-  beginChange, copyWhole, endChange, handEdits, readState, syncPaths, touchedBy, type ImageFiles, type ImageState,
+  beginChange, copyWhole, endChange, handEdits, imagePhoto, readState, syncPaths, touchedBy, type ImageFiles, type ImageState,
 } from "../output/image.ts";
 import type { Photo } from "../layers/photo.ts";
 import { shelfDir } from "../layers/shelf.ts";
@@ -30,6 +30,8 @@ export interface Publisher {
   grown(share: number): void;
   /** Nothing is made of the tree for a while: a copy that was begun takes up what came since. */
   catchUp(): void;
+  /** Takes another look at the image: somebody may have edited it since the build began. */
+  lookAgain(): void;
   /** Brings the image up to `root`, which is the finished tree. */
   publish(root: string): Promise<void>;
   /** After `publish`: what went into the image is on record. */
@@ -43,6 +45,8 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
   let copy: { readonly trees: readonly string[]; readonly done: Promise<void> } | undefined;
   let kept: readonly string[] = [];
   let decided = false;
+  let { seen } = o;
+  const opened = performance.now();
 
   const begin = () => {
     if (copy || !w.chain.layered) return;
@@ -69,9 +73,8 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     const undone = w.c.cache && o.keepEdits ? [] : edits;
     const [had, has] = [before!.same, samenessOf(w)];
     const changed = new Set([...touchedBy(shelf, differing(had, has)), ...touchedBy(shelf, differing(has, had)), ...undone]);
-    if (o.keepEdits) for (const path of edits) changed.delete(path);
     beginChange(o);
-    await syncPaths(root, o.image, { paths: changed, epoch: w.p.epoch });
+    await syncPaths(root, o.image, { paths: changed, epoch: w.p.epoch, keep: o.keepEdits ? edits : [] });
     return changed.size;
   };
   const anew = async (root: string, edits: readonly string[]) => {
@@ -96,8 +99,11 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
       const [before, now] = [copy, w.chain.trees()];
       keepCopy({ trees: now, done: before.done.then(() => w.chain.look((root) => bringUp(root, { had: before.trees, now }))) });
     },
+    lookAgain: () => {
+      if (before && performance.now() - opened > 500) seen = imagePhoto(o);
+    },
     publish: async (root) => {
-      const edits = before ? await handEdits(o, o.seen) : undefined;
+      const edits = before ? await handEdits(o, seen) : undefined;
       const all = [...new Set([...(edits ?? []), ...(before?.kept ?? [])])];
       tellOfEdits(w, all, o.keepEdits);
       if (o.keepEdits) kept = all;
@@ -110,7 +116,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     record: async () => {
       const { c, p, chain } = w;
       writeMade(c.project, p.conf.name, w.made);
-      if (!c.locked) writeLock(p.lockFile, { ...p.lock, ledger: w.ids.ledger });
+      if (!c.locked) writeLock(p.lockFile, withIds(readLock(p.lockFile), p.lock, w.ids.ledger));
       return endChange(o, {
         trees: chain.trees(), same: samenessOf(w), links: chain.told.map((t) => ({ name: t.name, inputs: t.inputs })), kept,
         always: chain.told.some((t) => (t.layer.facts as { always?: boolean } | null)?.always === true),
@@ -118,6 +124,16 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
       });
     },
   };
+}
+
+/** The lock with the ids of the build that began with it as `then`; one that somebody wrote meanwhile keeps the rest of what it says. */
+function withIds(now: Lock | undefined, then: Lock, ledger: Ledger): Lock {
+  if (!now || formatLock(now) === formatLock(then)) return { ...then, ledger };
+  const both = (theirs: ReadonlyMap<string, number>, ours: ReadonlyMap<string, number>) => {
+    const taken = new Set(ours.values());
+    return new Map([...[...theirs].filter(([, id]) => !taken.has(id)), ...ours]);
+  };
+  return { ...now, ledger: { users: both(now.ledger.users, ledger.users), groups: both(now.ledger.groups, ledger.groups) } };
 }
 
 /** The new tree takes the place of the old one, which is there until the moment before. */

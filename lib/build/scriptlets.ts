@@ -1,6 +1,7 @@
 // run() of each scriptlet: a link each, or one for several where there are very many.
 import { downloadPath } from "../cache.ts";
 import { gather } from "../gather.ts";
+import type { Result } from "../layers/chain.ts";
 import type { Layer } from "../layers/shelf.ts";
 import type { Made } from "../made.ts";
 import type { PlannedScriptlet } from "../plan/plan.ts";
@@ -25,16 +26,24 @@ export async function scriptlets(w: Works): Promise<void> {
       work: async (root) => {
         await fetchDownloads(w, some);
         const ran = await runPhase(w, { phase: "run", scriptlets: some, root });
-        return { facts: factsOf(w, some, ran), state: ran.outside ? "once" : ran.programs ? "inputs" : "content" };
+        return resultOf(w, some, ran, ran.programs ? "inputs" : "content");
       },
     });
     w.made.push(...(layer.facts as ScriptletFacts).made);
   }
 }
 
-export function factsOf(w: Works, some: readonly PlannedScriptlet[], ran: Ran): ScriptletFacts {
-  const conf = Object.fromEntries(w.inputs.confRead(some).map((key) => [key, w.inputs.confValue(key)]));
-  return { made: ran.made, planned: ran.planned, conf, always: ran.outside };
+/** What is kept of scriptlets that ran. What somebody saved meanwhile may have gone into it in part: it is made again the next time. */
+export function resultOf(w: Works, some: readonly PlannedScriptlet[], ran: Ran, state: "content" | "inputs"): Result {
+  const conf = confRead(w, some);
+  const always = ran.outside || w.inputs.changedMeanwhile(some);
+  const facts: ScriptletFacts = { made: ran.made, planned: ran.planned, conf, always };
+  return { facts, learnt: { planned: ran.planned, conf }, state: always ? "once" : state };
+}
+
+/** Digests of what they have read of the conf so far. */
+export function confRead(w: Works, some: readonly PlannedScriptlet[]): Record<string, string> {
+  return Object.fromEntries(w.inputs.confRead(some).map((key) => [key, w.inputs.confValue(key)]));
 }
 
 /** What a scriptlet learnt while it ran, beside what its inputs say. */

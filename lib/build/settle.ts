@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { shelfDir } from "../layers/shelf.ts";
 import { touchedBy } from "../output/image.ts";
-import { UserError } from "../errors.ts";
+import { UserError, allEnded } from "../errors.ts";
 import type { Ledger } from "../lock.ts";
 import { applyAll, identityOf, openDeferred, remembered, type DeferredOptions, type Outcome } from "../rootfs/deferred.ts";
 import { clean } from "../rootfs/hygiene.ts";
@@ -11,7 +11,7 @@ import { agrees, applyLedger, withNames, type Settled } from "../rootfs/ledger.t
 import { initramfsKernels, settle } from "../rootfs/settle.ts";
 import { clampMtimes } from "../rootfs/tree.ts";
 import { lastOnes } from "./expected.ts";
-import { factsOf, runPhase, stillTrue, type ScriptletFacts } from "./scriptlets.ts";
+import { resultOf, runPhase, stillTrue, type ScriptletFacts } from "./scriptlets.ts";
 import { link, type Works } from "./works.ts";
 
 /** Paths that differ from what packages left; without layers, those that steps name. */
@@ -47,7 +47,7 @@ export async function settleTree(w: Works): Promise<void> {
       const modules = await openDeferred(deferring(w, changed)).run(root, w.installed.calls, "modules");
       applyAll(modules, root);
       const { settled } = await applyLedger(root, w.ids.ledger, sandbox);
-      return { facts: { ids: settled, modules: identityOf(modules) ?? null }, state: "inputs" };
+      return { facts: { ids: settled, modules: identityOf(modules) ?? null }, learnt: settled, state: "inputs" };
     },
   });
   const { ids, modules } = layer.facts as SettleFacts;
@@ -86,7 +86,7 @@ export async function makeCaches(w: Works, meanwhile: () => void): Promise<void>
       const both = () => {
         const going = [initramfs(), caches()];
         meanwhile();
-        return Promise.all(going);
+        return allEnded(going);
       };
       const changes = chain.layered ? await both() : [await caches(), await initramfs()];
       applyAll(changes.flat(), root);
@@ -115,7 +115,7 @@ export async function cleanUp(w: Works): Promise<void> {
       const ran = await runPhase(w, { phase: "runLast", scriptlets: last, root });
       await clean(root, { epoch: p.epoch });
       if (!chain.layered) await clampMtimes(root, p.epoch);
-      return { facts: factsOf(w, last, ran), state: ran.outside ? "once" : "inputs" };
+      return resultOf(w, last, ran, "inputs");
     },
   });
   w.made.push(...(layer.facts as ScriptletFacts).made);

@@ -10,7 +10,7 @@ import { formatBytes, formatCount } from "../format.ts";
 import { gather, pathOfDeb } from "../gather.ts";
 import { openChain, type Chain, type Link } from "../layers/chain.ts";
 import { openInputs, type LinkInputs } from "../layers/inputs.ts";
-import { memoDir, openShelf, shelfDir, type Layer, type Shelf } from "../layers/shelf.ts";
+import { hashOf, memoDir, openShelf, shelfDir, type Layer, type Shelf } from "../layers/shelf.ts";
 import type { Ledger, LockedDeb } from "../lock.ts";
 import type { Made } from "../made.ts";
 import { checkTypes } from "../plan/types.ts";
@@ -70,6 +70,8 @@ export interface Works {
 /** `plain` is the tree of a build that has no layers; the link `again` is run even if nothing that goes into it changed. */
 export async function openWorks(c: Context, p: Prepared, o: { plain: string; again?: string; around?: Works["around"] }): Promise<Works> {
   throwAll(p.missingSecrets);
+  // Directories that nothing says the mode of are as in any Debian, whoever builds.
+  process.umask(0o022);
   await removeTree(o.plain);
   const shelf = openShelf(shelfDir(c.project.downloads));
   mkdirSync(dirname(o.plain), { recursive: true });
@@ -84,7 +86,7 @@ export async function openWorks(c: Context, p: Prepared, o: { plain: string; aga
   const beside: Promise<unknown>[] = [typed];
   typed.catch(() => {});
   const installed: Installed = { links: 0, trees: 0, state: "", calls: [], placed: new Map() };
-  const deferring: DeferredOptions = { chain, sandbox, epoch: p.epoch, emit: c.emit, log: (name, text) => log.write("stage", name, text), identity: identities(p), digest: readsDigest };
+  const deferring: DeferredOptions = { chain, sandbox, epoch: p.epoch, emit: c.emit, log: (name, text) => log.write("stage", name, text), identity: identities(p), engine: hashOf(inputs.settle()), digest: readsDigest };
   return {
     c, p, typed, deferring, deferred: openDeferred(deferring), chain, shelf, installed, inputs, log, store, sandbox, made: [], beside, ids: { ledger: pinned(p.lock.ledger, p.conf.users) }, ...(o.around && { around: o.around }),
     close: async () => {
@@ -101,8 +103,8 @@ export async function link(w: Works, l: Link): Promise<Layer> {
   const layer = await w.chain.link({
     ...l,
     work: async (root) => {
-      const { facts, state } = await span(w.c.emit, l.name, "links", () => l.work(root));
-      return { state, facts: { ...(facts as object | null), said: w.log.take() } };
+      const { facts, ...result } = await span(w.c.emit, l.name, "links", () => l.work(root));
+      return { ...result, facts: { ...(facts as object | null), said: w.log.take() } };
     },
   });
   if (w.chain.told.at(-1)!.reused) w.log.replay((layer.facts as { said: Said[] }).said);

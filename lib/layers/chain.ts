@@ -20,6 +20,8 @@ export interface Link {
 export interface Result {
   /** As JSON, and given back when the layer is reused. */
   readonly facts: unknown;
+  /** What `accepts` looks at, as JSON: with another answer the layer is another one, whatever its inputs say. */
+  readonly learnt?: unknown;
   /**
    * What later links see of this one. `content`: the files that it left, so a change that comes to the same ends here. `inputs`:
    * all that went in. `once`: it looked at more than its inputs say, and is run again each time.

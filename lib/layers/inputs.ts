@@ -1,6 +1,6 @@
 // What goes into each link of a build, by the names that people know it under: the link is made again when one of them differs.
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { engineKey, engineRoot } from "../engine.ts";
 import type { LockedDeb } from "../lock.ts";
@@ -40,6 +40,8 @@ export interface LinkInputs {
   confValue(key: string): string;
   /** Keys of the conf that a scriptlet and all that it needs have read so far. */
   confRead(scriptlets: readonly PlannedScriptlet[]): readonly string[];
+  /** Whether files of these scriptlets, and of all that they need, are others by now. */
+  changedMeanwhile(scriptlets: readonly PlannedScriptlet[]): boolean;
 }
 
 export function openInputs(o: InputOptions): LinkInputs {
@@ -51,9 +53,19 @@ export function openInputs(o: InputOptions): LinkInputs {
   const needed = closureOf(o.plan);
   // What functions read when they run comes on top, and must not make the keys of later links depend on who ran.
   const readAtLoad = new Map(o.plan.scriptlets.map((s) => [s, s.confReads]));
+  const read = (s: PlannedScriptlet, known: Map<string, string>): Inputs => ({
+    ...Object.fromEntries(s.inputs.map((f) => [nameOf(o.plan, f), fileKey(f, known)])),
+    ...folderInputs(o.plan, s, known),
+  });
+  const said = new Map<PlannedScriptlet, Inputs>();
+  const sources = (s: PlannedScriptlet): Inputs => {
+    if (!said.has(s)) said.set(s, read(s, files));
+    return said.get(s)!;
+  };
   const of = (s: PlannedScriptlet): Inputs => ({
-    ...Object.fromEntries(s.inputs.map((f) => [nameOf(o.plan, f), fileKey(f, files)])),
-    ...folderInputs(o.plan, s, files),
+    ...sources(s),
+    // What runs was read before: its file may have been saved since then.
+    [`code of ${s.name}`]: s.bundle,
     ...Object.fromEntries(readAtLoad.get(s)!.map((key) => (key === "options" ? [`options of ${s.name}`, hash(JSON.stringify(o.plan.conf.options[s.name] ?? null))] : [`conf.${key}`, confValue(key)]))),
     ...Object.fromEntries(s.downloads.map((d) => [`download ${d.url.split("/").pop()!}`, d.sha256])),
     ...Object.fromEntries(s.secrets.map((name) => [`secret ${name}`, secret(name)])),
@@ -64,14 +76,20 @@ export function openInputs(o: InputOptions): LinkInputs {
       ...common,
       ...Object.fromEntries([...debs].sort((a, b) => (a.name < b.name ? -1 : 1)).map((d) => [`package ${d.name}`, `${d.version} ${d.sha256}`])),
       ...Object.fromEntries(o.excludes.map((glob) => [`exclude ${glob}`, "yes"])),
+      "order of excludes": hash(o.excludes.join("\n")),
       ...(first ? {} : Object.fromEntries(scriptlets.filter((s) => s.debconf.length > 0).map((s) => [`debconf answers of ${s.name}`, hash(s.debconf.map((d) => d.text).join("\n"))]))),
       ...(first ? {} : ofAll(scriptlets.filter((s) => s.before.length > 0))),
+      ...(first ? {} : { "order of scriptlets": scriptlets.filter((s) => s.debconf.length + s.before.length > 0).map((s) => s.name).join(" ") }),
     }),
     scriptlets: (scriptlets) => ({ ...common, ...ofAll(scriptlets) }),
     settle: () => common,
-    finish: (scriptlets) => ({ ...common, ...ofAll(scriptlets.filter((s) => s.runLast.length > 0)) }),
+    finish: (scriptlets) => ({ ...common, ...ofAll(scriptlets.filter((s) => s.runLast.length > 0)), "order of scriptlets": scriptlets.map((s) => s.name).join(" ") }),
     confValue,
     confRead: (scriptlets) => [...new Set(needed(scriptlets).flatMap((s) => s.confReads))].filter((key) => key !== "options"),
+    changedMeanwhile: (scriptlets) => {
+      const now = new Map<string, string>();
+      return needed(scriptlets).some((s) => JSON.stringify(sources(s)) !== JSON.stringify(read(s, now)));
+    },
   };
 }
 
@@ -103,7 +121,8 @@ const large = 4 << 20;
 function fileKey(file: string, known: Map<string, string>): string {
   const there = known.get(file);
   if (there !== undefined) return there;
-  const s = statSync(file);
+  const s = statSync(file, { throwIfNoEntry: false });
+  if (!s) return "absent";
   const key = s.size > large ? `${s.ino} ${s.size} ${s.mtimeMs} ${s.ctimeMs}` : hash(readFileSync(file, "latin1"));
   known.set(file, `${key} ${(s.mode & 0o100) === 0 ? "" : "x"}`);
   return known.get(file)!;
@@ -112,13 +131,22 @@ function fileKey(file: string, known: Map<string, string>): string {
 function folderInputs(plan: Plan, s: PlannedScriptlet, known: Map<string, string>): Inputs {
   if (!existsSync(s.folder)) return {};
   const found: Record<string, string> = {};
-  for (const e of readdirSync(s.folder, { recursive: true, withFileTypes: true })) {
-    const file = join(e.parentPath ?? e.path, e.name);
-    const name = nameOf(plan, file);
-    if (e.isFile()) found[name] = fileKey(file, known);
-    else if (e.isSymbolicLink()) found[name] = `link to ${readlinkSync(file)}`;
-    else if (e.isDirectory()) found[`${name}/`] = "directory";
-  }
+  const add = (dir: string, above: readonly string[]) => {
+    for (const e of readdirSync(dir, { withFileTypes: true })) {
+      const file = join(dir, e.name);
+      const name = nameOf(plan, file);
+      if (e.isSymbolicLink()) found[`${name} ->`] = readlinkSync(file);
+      // What a link leads to is copied as if it lay here.
+      const is = statSync(file, { throwIfNoEntry: false });
+      if (is?.isFile()) found[name] = fileKey(file, known);
+      else if (is?.isDirectory()) {
+        found[`${name}/`] = "directory";
+        const real = realpathSync(file);
+        if (!above.includes(real)) add(file, [...above, real]);
+      }
+    }
+  };
+  add(s.folder, [realpathSync(s.folder)]);
   return Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

@@ -74,7 +74,7 @@ export class Layered implements Chain {
     const tree = join(dir, k.bench, "u");
     clampLayer(tree, k.epoch);
     const empty = readdirSync(tree).length === 0;
-    const state = result.state === "content" ? (empty ? this.#state : hashOf(this.#state, digestOf(tree))) : hashOf(this.#state, l.name, l.inputs, result.state === "once" ? performance.timeOrigin + performance.now() : 0);
+    const state = result.state === "content" ? (empty ? this.#state : hashOf(this.#state, digestOf(tree))) : hashOf(this.#state, l.name, l.inputs, JSON.stringify(result.learnt ?? null), result.state === "once" ? performance.timeOrigin + performance.now() : 0);
     const name = empty ? null : newTree(id);
     if (name !== null) renameSync(tree, join(dir, name));
     rmSync(join(dir, k.bench), { recursive: true, force: true });

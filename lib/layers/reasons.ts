@@ -9,8 +9,10 @@ interface Known {
 /** What differs between the inputs of a link now and in the last build; nothing if only what it stands on does. */
 export function changedInputs(now: Known, before: Known | undefined): string[] {
   if (!before) return ["it is new"];
-  const names = [...new Set([...Object.keys(now.inputs), ...Object.keys(before.inputs)])];
-  return names.filter((n) => now.inputs[n] !== before.inputs[n]).map((n) => {
+  const differ = [...new Set([...Object.keys(now.inputs), ...Object.keys(before.inputs)])].filter((n) => now.inputs[n] !== before.inputs[n]);
+  // That is what comes of the others.
+  const others = differ.filter((n) => !/^(code|order) of /.test(n));
+  return (others.length > 0 ? others : differ).map((n) => {
     if (before.inputs[n] === undefined) return `${n} is new`;
     return now.inputs[n] === undefined ? `${n} is gone` : `${n} changed`;
   });

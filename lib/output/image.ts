@@ -99,11 +99,13 @@ export function touchedBy(dir: string, trees: readonly string[]): Set<string> {
   return new Set(trees.flatMap((t) => pathsOf(join(dir, t))));
 }
 
-/** Makes `paths` of `image` what they are in `root`, whose times end at `epoch`. */
-export async function syncPaths(root: string, image: string, { paths, epoch }: { paths: Iterable<string>; epoch: number }): Promise<void> {
+/** Makes `paths` of `image` what they are in `root`, whose times end at `epoch`. What is at or below a path of `keep` stays as it is there. */
+export async function syncPaths(root: string, image: string, { paths, epoch, keep = [] }: { paths: Iterable<string>; epoch: number; keep?: readonly string[] }): Promise<void> {
   const copied = new Set<string>();
-  for (const path of new Set(paths)) syncPath({ root, image, copied }, path);
-  for (const path of linkedNames(root, copied)) copied.add(path);
+  const kept = (path: string) => keep.some((k) => isBelow(path, k));
+  const holdsKept = (path: string) => keep.some((k) => isBelow(k, path));
+  for (const path of new Set(paths)) syncPath({ root, image, copied, kept, holdsKept }, path);
+  for (const path of linkedNames(root, copied)) if (!kept(path)) copied.add(path);
   if (copied.size > 0) await copyPaths(root, image, [...copied].sort(contentsFirst));
   // The root of a mount is as young as the mount.
   lutimesSync(image, epoch, epoch);
@@ -120,27 +122,47 @@ interface Syncing {
   readonly image: string;
   /** What tar has to bring. */
   readonly copied: Set<string>;
+  /** Whether a path is somebody's own, or has such a one at or below it. */
+  kept(path: string): boolean;
+  holdsKept(path: string): boolean;
+}
+
+function isBelow(path: string, top: string): boolean {
+  return path === top || path.startsWith(`${top}/`);
+}
+
+/** Takes a path away, but for what is kept below it. */
+function remove(s: Syncing, path: string): void {
+  if (!s.holdsKept(path)) return rmSync(s.image + path, { recursive: true, force: true });
+  if (s.kept(path) || !statOr(s.image + path)?.isDirectory()) return;
+  for (const name of readdirSync(s.image + path)) remove(s, `${path}/${name}`);
 }
 
 function syncPath(s: Syncing, path: string): void {
+  if (s.kept(path)) return;
   // Where a directory has gone, nothing of what was in it is left to look at.
   const now = statOr(s.root + path);
   const there = statOr(s.image + path);
   if (!now) {
-    if (there) rmSync(s.image + path, { recursive: true, force: true });
+    if (there) remove(s, path);
     return;
   }
-  if (there && now.isDirectory() !== there.isDirectory()) rmSync(s.image + path, { recursive: true, force: true });
+  if (there && now.isDirectory() !== there.isDirectory()) {
+    remove(s, path);
+    // A directory that holds something of somebody's cannot give way.
+    if (!now.isDirectory() && existsSync(s.image + path)) return;
+  }
   s.copied.add(path);
   if (!now.isDirectory()) return;
   const names = readdirSync(s.root + path);
   const had = new Set(there?.isDirectory() ? readdirSync(s.image + path) : []);
-  for (const name of had) if (!names.includes(name)) rmSync(`${s.image}${path}/${name}`, { recursive: true, force: true });
+  for (const name of had) if (!names.includes(name)) remove(s, `${path}/${name}`);
   // What a layer above covered comes into sight again.
+  const add = (below: string) => void (s.kept(below) || s.copied.add(below));
   for (const name of names) {
     if (had.has(name)) continue;
-    s.copied.add(`${path}/${name}`);
-    if (lstatSync(`${s.root}${path}/${name}`).isDirectory()) walk(`${s.root}${path}/${name}`, (below) => s.copied.add(`${path}/${name}${below}`));
+    add(`${path}/${name}`);
+    if (lstatSync(`${s.root}${path}/${name}`).isDirectory()) walk(`${s.root}${path}/${name}`, (below) => add(`${path}/${name}${below}`));
   }
 }
 

@@ -6,7 +6,7 @@
 import {
   chmodSync, closeSync, copyFileSync, lchownSync, lstatSync, lutimesSync, mkdirSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, type Stats,
 } from "node:fs";
-import { UserError } from "../errors.ts";
+import { UserError, allEnded } from "../errors.ts";
 import { span, type Emit } from "../events.ts";
 import type { Chain, Change } from "../layers/chain.ts";
 import { isGone } from "../layers/delta.ts";
@@ -91,6 +91,8 @@ export interface DeferredOptions {
   readonly log: (name: string, text: string) => void;
   /** Says what a package with all that it needs is made of. */
   readonly identity: (pkg: string) => string;
+  /** Says how programs are run here: by which debcast, with which tools. */
+  readonly engine: string;
   /** Digests of what is read. */
   readonly digest: (root: string, o: Reads) => string;
 }
@@ -124,7 +126,7 @@ export async function remembered(o: DeferredOptions, root: string, step: { name:
   const work = (at: string) => span(o.emit, step.name, "deferred", async () => {
     await inSandbox(await o.sandbox(), at, { argv: step.argv, ...(step.env && { env: step.env }), onOutput: (text) => o.log(step.name, text), what: `settling ${step.name}` });
   });
-  const inputs = { calls: JSON.stringify(step.argv), reads: step.reads, epoch: String(o.epoch) };
+  const inputs = { calls: JSON.stringify(step.argv), reads: step.reads, engine: o.engine, epoch: String(o.epoch) };
   return o.chain.remember({ name: step.name, inputs, root, work, forget: step.forget });
 }
 
@@ -156,7 +158,7 @@ function inBatches(calls: readonly Call[]): Call[][] {
 
 /** All at once where each has a tree of its own to write to. */
 async function inTurn<T, R>(together: boolean, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  if (together) return Promise.all(items.map(work));
+  if (together) return allEnded(items.map(work));
   const results: R[] = [];
   for (const item of items) results.push(await work(item));
   return results;
@@ -176,7 +178,7 @@ async function runBatch(o: BatchOptions, root: string, given: readonly Call[]): 
   const work = (at: string) => span(o.emit, name, `deferred ${name}`, () => callAll(o, at, batch));
   const digest = () => o.digest(root, { paths: program.reads(calls), ignore: program.writes, epoch: o.epoch });
   const reads = await digest();
-  const inputs = { calls: JSON.stringify(calls), reads, program: o.identity(program.of), epoch: String(o.epoch) };
+  const inputs = { calls: JSON.stringify(calls), reads, program: o.identity(program.of), engine: o.engine, epoch: String(o.epoch) };
   return o.chain.remember({ name, inputs, root, work, ...(o.still === false && { holds: async () => (await digest()) === reads }), ...(program.readsMore?.(root) && { forget: true }) });
 }
 

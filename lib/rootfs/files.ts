@@ -98,16 +98,19 @@ function replacement({ find, put }: { find: string | RegExp; put: string | ((...
   return typeof find === "string" ? () => put : put;
 }
 
-/** Removes what the globs match; each must match something. Returns every path that is gone. */
-export function removePaths(root: string, globs: readonly string[]): string[] {
-  return globs.flatMap((glob) => {
+/** Removes what the globs match; each must match something. Returns every path that is gone, and whether directories are among them. */
+export function removePaths(root: string, globs: readonly string[]): { paths: string[]; directories: boolean } {
+  let directories = false;
+  const paths = globs.flatMap((glob) => {
     const found = globIn(root, glob);
     if (found.length === 0) throw new UserError("step.remove-nothing", `\`${glob}\` matches nothing in the image`, { hint: `if it need not be there: for (const p of await glob("${glob}")) remove(p);` });
     if (found.some((path) => resolveIn(root, path, "keep") === join(root))) throw new UserError("step.remove-root", `\`${glob}\` is the whole image`);
     const gone = found.flatMap((path) => below(root, path));
+    directories ||= found.some((path) => isDirectory(resolveIn(root, path, "keep")));
     for (const path of found) rmSync(resolveIn(root, path, "keep"), { recursive: true, force: true });
     return gone;
   });
+  return { paths, directories };
 }
 
 export function readText(root: string, path: string): string {

@@ -38,7 +38,7 @@ export interface RunOptions {
 export interface Ran {
   /** Which step made, changed or removed which path. */
   readonly made: readonly Made[];
-  /** Whether programs ran in the image: they may change what no list of files shows. */
+  /** Whether programs ran in the image, or directories were removed from it: that may change what no list of files shows. */
   readonly programs: boolean;
   /** Whether it looked at something outside of the image and its own sources: the host, or the network. */
   readonly outside: boolean;
@@ -62,14 +62,26 @@ type Running = { -readonly [K in keyof Ran]: Ran[K] } & { made: Made[]; planned:
 async function runScriptlet(s: PlannedScriptlet, o: RunOptions, ran: Running): Promise<void> {
   const queue = new Queue();
   const steps = makeSteps({ s, o, queue, ran, made: ran.made });
+  const strays: unknown[] = [];
+  const note = (e: unknown) => void strays.push(e);
+  process.on("unhandledRejection", note);
   try {
     for (const fn of s[o.phase]) await fn(steps as never);
     await queue.finished();
+    await told();
+    if (strays.length > 0) throw strays[0];
   } catch (e) {
     throw await queue.abandon(asMistake(e, s.whereOf));
   } finally {
     queue.close();
+    await told();
+    process.off("unhandledRejection", note);
   }
+}
+
+/** By then a promise of the scriptlet's own that failed, and that nobody awaits, has been told of: it is no crash, but a mistake of the scriptlet. */
+function told(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Steps wait for each other, so that order is that of the calls; the first that fails ends the rest. */
@@ -94,8 +106,13 @@ class Queue {
     return result;
   }
 
+  /** Until nothing is under way: what was begun may begin more. From then on it takes no more. */
   async finished(): Promise<void> {
-    await this.#last;
+    for (let last; last !== this.#last; ) {
+      last = this.#last;
+      await last;
+    }
+    this.close();
     if (this.failure !== undefined) throw this.failure;
   }
 
@@ -166,7 +183,12 @@ function fileSteps(m: Making) {
       record(m, "copy", where, made, a.restart);
     }),
     overlay: step(m, "overlay", (where, dir = "overlay") => record(m, "overlay", where, files.copyIn(root, inFolder(m, dir), "/"))),
-    remove: step(m, "remove", (where, ...globs: string[]) => record(m, "remove", where, files.removePaths(root, globs.map(mustBePath)))),
+    remove: step(m, "remove", (where, ...globs: string[]) => {
+      const gone = files.removePaths(root, globs.map(mustBePath));
+      // A directory of that name that is made anew is not the old one with more in it, and its files do not say so.
+      if (gone.directories) m.ran.programs = true;
+      record(m, "remove", where, gone.paths);
+    }),
     unpack: step(m, "unpack", async (where, what: unknown, to: string) => {
       m.ran.programs = true;
       await unpackTar(m, sourceOf(m, what), mustBePath(to));

@@ -31,7 +31,7 @@ export interface ToolsOptions {
 }
 
 /** Raised when what is placed, or how, changes. */
-const format = 2;
+const format = 3;
 
 /** The tools tree of the lock, made if it is not there. */
 export async function ensureTools(o: ToolsOptions): Promise<Sandbox> {
@@ -69,6 +69,16 @@ async function replaceTree(tools: string, debs: readonly StoredDeb[]): Promise<v
 }
 
 function assemble(root: string, debs: readonly StoredDeb[]): void {
+  // Who needs only a tool may have a stricter one, for what he makes with it.
+  const umask = process.umask(0o022);
+  try {
+    placeAll(root, debs);
+  } finally {
+    process.umask(umask);
+  }
+}
+
+function placeAll(root: string, debs: readonly StoredDeb[]): void {
   for (const dir of ["bin", "sbin", "lib", "lib64"]) {
     mkdirSync(join(root, "usr", dir), { recursive: true });
     symlinkSync(`usr/${dir}`, join(root, dir));

@@ -167,6 +167,11 @@ describe("failures", () => {
     expect(readdirSync(join(p.root, "etc"))).not.toContain("later");
   });
 
+  test("what a step begins when it has ended is waited for, and its failure told", async () => {
+    const p = place();
+    expect(await failure(p, (c) => void Promise.resolve(c.exists("/etc")).then(() => c.onHost`sleep 0.2; exit 3`))).toContain("ended with status 3");
+  });
+
   test("a step after the end says so", async () => {
     const p = place();
     let kept: Steps | undefined;
