@@ -119,7 +119,10 @@ export async function sweep(dir: string): Promise<void> {
   if (othersBuild(dir)) return;
   for (const name of readdirSync(dir)) {
     const id = /^([0-9a-z]{11})-[0-9a-z]{4}$/.exec(name)?.[1];
-    if (id === undefined || treeOf(join(dir, `${id}.json`)) === name || statSync(join(dir, name)).ctimeMs > Date.now() - restMs) continue;
+    if (id === undefined || treeOf(join(dir, `${id}.json`)) === name) continue;
+    // Somebody else who is done may be sweeping, too.
+    const since = statSync(join(dir, name), { throwIfNoEntry: false })?.ctimeMs ?? Date.now();
+    if (since > Date.now() - restMs) continue;
     await removeTree(join(dir, name));
     rmSync(join(dir, `${name}.photo`), { force: true });
   }

@@ -58,7 +58,7 @@ const clean = (text: string) => text.replace(/\([a-z]+ [\d.]+ [^)]*\)/g, "(TIMES
 test("ten devices at once, one dead and one full: the others are done, and summary and status say so", runs, async () => {
   edit("level = 1");
   const one = await timed(["push", "gw1"]);
-  expect({ status: one.status, has: has(devices[0]!) }).toEqual({ status: 0, has: "level = 1" });
+  expect({ status: one.status, has: has(devices[0]!) }, one.stderr).toEqual({ status: 0, has: "level = 1" });
   execFileSync("sh", ["-c", `dd if=/dev/zero of=${devices[8]!.root}/root/fill bs=64k 2> /dev/null || true`]);
   edit("level = 1.5");
   const eight = await timed(["push", ...names.slice(0, 8)]);
@@ -163,6 +163,32 @@ test(`pull finds ${planted.length} of ${planted.length} differences made by hand
     total: 162 MB → 162 MB (+1 B)
     "
   `);
+});
+
+test("what is the device's own: homes with their modes, what is protected by any name, and no link takes the place of what holds it", runs, async () => {
+  const d = devices[1]!;
+  const inDevice = (line: string) => execFileSync("sh", ["-ec", `cd ${d.root}; ${line}`], { encoding: "utf8" });
+  const app = (steps: string) => writeFileSync(join(p.dir, "base/app.ts"), `import { run } from "debcast";\nrun(({ copy, inImage, mkdir, remove, symlink, write }) => { copy("app.conf", "/etc/app.conf"); ${steps} });\n`);
+  const before = readFileSync(join(p.dir, "base/app.ts"), "utf8");
+  writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([d.line("gw2", 'protect: ["/lib/own"]')]));
+  inDevice("mkdir -p usr/lib/own root/sub; echo own > usr/lib/own/file; chmod 711 root/sub; echo mine > home/dlog/notes");
+  app('mkdir("/root/sub"); write("/root/sub/new", "new\\n");');
+  await debcastOk(["push", "--full", "gw2"], at);
+  expect(inDevice("stat -c %a root/sub; cat root/sub/new usr/lib/own/file")).toBe("711\nnew\nown\n");
+  app('inImage`mkdir -p /persist; mv /home /persist/home`; symlink("persist/home", "/home");');
+  const r = await debcast(["push", "gw2"], at);
+  expect({ status: r.status, said: r.stderr.slice(r.stderr.indexOf("error: ")).trim() }).toMatchInlineSnapshot(`
+    {
+      "said": "error: the image has something else than a directory at \`/home\`, and there \`gw2\` keeps what is its own (/home)
+
+    hint: debcast ssh gw2   # and move that elsewhere, if it may go",
+      "status": 3,
+    }
+  `);
+  expect(inDevice("cat home/dlog/notes; test ! -e var/lib/debcast/half")).toBe("mine\n");
+  writeFileSync(join(p.dir, "base/app.ts"), before);
+  writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([...devices.map((one, i) => one.line(names[i]!))]));
+  await debcastOk(["push", "gw2"], at);
 });
 
 test("push --watch: a save is on the device seconds later; a mistake is told, and the next save tries again", runs, async () => {
