@@ -187,7 +187,7 @@ test("what is the device's own: homes with their modes, what is protected by any
   `);
   expect(inDevice("cat home/dlog/notes; test ! -e var/lib/debcast/half")).toBe("mine\n");
   writeFileSync(join(p.dir, "base/app.ts"), before);
-  writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf([...devices.map((one, i) => one.line(names[i]!))]));
+  writeFileSync(join(p.dir, "conf/devices.ts"), devicesConf(devices.map((one, i) => one.line(names[i]!))));
   await debcastOk(["push", "gw2"], at);
 });
 
