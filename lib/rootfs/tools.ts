@@ -1,11 +1,11 @@
-// downloads/tools/KEY.MAP/: the programs of the image's own suite that the sandbox runs and whose bytes reach results. Placed
+// downloads/tools/KEY.MAP-PID.N/: the programs of the image's own suite that the sandbox runs and whose bytes reach results. Placed
 // from the store, no maintainer script run; the root of every sandbox, read-only there.
 //
-// KEY is of the .debs, MAP says whose ids the files carry. A tree is valid if the fingerprint beside it, written last, is that of
-// the tree now: every path's inode, size, mode and ctime, so that whatever was touched since is made again.
+// KEY is of the .debs, MAP says whose ids the files carry, PID.N which process made it. KEY.MAP.state, which is written last, says which
+// of them is in use, with its fingerprint: every path's inode, size, mode and ctime, so that whatever was touched since is made again.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import type { Emit } from "../events.ts";
 import { othersBuild, signIn } from "../layers/shelf.ts";
 import type { Lock } from "../lock.ts";
@@ -37,10 +37,10 @@ const format = 3;
 export async function ensureTools(o: ToolsOptions): Promise<Sandbox> {
   const debs = o.lock.debs.filter((d) => d.roles.includes("tools")).map((d) => d.sha256).sort();
   const key = createHash("sha256").update([format, ...debs].join("\n")).digest("hex").slice(0, 16);
-  const tools = join(o.dir, `${key}.${ownerMap()}`);
+  const name = `${key}.${ownerMap()}`;
   use(o.dir);
-  if (o.cache === false || !isWhole(tools)) await replaceTree(tools, await Promise.all(debs.map((d) => o.store.get(d))));
-  return { tools, epoch: o.epoch };
+  const there = o.cache === false ? undefined : wholeTree(o.dir, name);
+  return { tools: there ?? (await makeTree(o.dir, name, await Promise.all(debs.map((d) => o.store.get(d))))), epoch: o.epoch };
 }
 
 const used = new Set<string>();
@@ -53,19 +53,20 @@ function use(dir: string): void {
   process.once("exit", signIn(dir));
 }
 
-/** Made beside its place and renamed, so that it is never there in part. */
-async function replaceTree(tools: string, debs: readonly StoredDeb[]): Promise<void> {
-  const fresh = `${tools}.new.${process.pid}`;
-  await removeAbandoned(dirname(tools));
-  assemble(fresh, debs);
-  const print = fingerprint(fresh);
-  const old = `${tools}.old.${process.pid}`;
-  if (existsSync(tools)) renameSync(tools, old);
-  renameSync(fresh, tools);
-  writeFileSync(`${printFile(tools)}.${process.pid}`, print);
-  renameSync(`${printFile(tools)}.${process.pid}`, printFile(tools));
+let made = 0;
+
+/** A new one beside others of that name: whoever runs programs in one of those goes on to do so, and is not asked to wait. */
+async function makeTree(dir: string, name: string, debs: readonly StoredDeb[]): Promise<string> {
+  await removeAbandoned(dir);
+  const tools = join(dir, `${name}-${process.pid}.${made++}`);
+  assemble(tools, debs);
+  const old = readState(dir, name)?.tools;
+  const state = stateFile(dir, name);
+  writeFileSync(`${state}.${process.pid}`, `${basename(tools)}\n${fingerprint(tools)}`);
+  renameSync(`${state}.${process.pid}`, state);
   // What somebody's programs run in stays until nobody is left who may be one of them.
-  if (!othersBuild(dirname(tools))) await removeTree(old);
+  if (old !== undefined && !othersBuild(dir)) await removeTree(old);
+  return tools;
 }
 
 function assemble(root: string, debs: readonly StoredDeb[]): void {
@@ -95,21 +96,30 @@ function isDocumentation(path: string): boolean {
   return /^\/usr\/share\/(doc|man|info|locale|lintian|bash-completion)(\/|$)/.test(path);
 }
 
-function isWhole(tools: string): boolean {
-  if (!existsSync(printFile(tools)) || !existsSync(tools)) return false;
-  return readFileSync(printFile(tools), "utf8") === fingerprint(tools);
+/** The tree of that name, if it is as it was made. */
+function wholeTree(dir: string, name: string): string | undefined {
+  const state = readState(dir, name);
+  return state && existsSync(state.tools) && state.print === fingerprint(state.tools) ? state.tools : undefined;
 }
 
 /** Trees below `dir` that are not what they were when they were made; they are taken out of use. */
 export function toolsTouched(dir: string): string[] {
-  const states = existsSync(dir) ? readdirSync(dir).filter((f) => f.endsWith(".state")) : [];
-  const touched = states.map((f) => join(dir, f.slice(0, -".state".length))).filter((tools) => !isWhole(tools));
-  for (const tools of touched) rmSync(printFile(tools));
-  return touched;
+  const names = existsSync(dir) ? readdirSync(dir).flatMap((f) => /^(.*)\.state$/.exec(f)?.[1] ?? []) : [];
+  const touched = names.filter((name) => readState(dir, name) && !wholeTree(dir, name));
+  const trees = touched.map((name) => readState(dir, name)!.tools);
+  for (const name of touched) rmSync(stateFile(dir, name));
+  return trees;
 }
 
-function printFile(tools: string): string {
-  return `${tools}.state`;
+function stateFile(dir: string, name: string): string {
+  return join(dir, `${name}.state`);
+}
+
+/** Which tree goes by that name now, and its fingerprint. */
+function readState(dir: string, name: string): { tools: string; print: string } | undefined {
+  const file = stateFile(dir, name);
+  const [tree, print] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  return print === undefined ? undefined : { tools: join(dir, tree!), print };
 }
 
 /** 700 paths take 10 ms. The times of directories are left out: a mount point may be used without being changed. */
@@ -121,13 +131,16 @@ function fingerprint(tools: string): string {
   return hash.digest("hex");
 }
 
-/** What a killed build left, and trees that were in use when another one took their place. */
+/** What killed builds left, and trees that were in use when another one took their place. */
 async function removeAbandoned(dir: string): Promise<void> {
   const inUse = othersBuild(dir);
   for (const name of readdirSync(dir)) {
-    const [, what, pid] = /(?:^|\.)(new|old|state|builder)\.(\d+)$/.exec(name) ?? [];
-    if (pid === undefined || (what === "old" && inUse)) continue;
-    const own = Number(pid) === process.pid && what !== "builder";
-    if (own || !existsSync(`/proc/${pid}`)) await removeTree(join(dir, name));
+    const [, tree, what, pid] = /^(?:(.*)-|.*\.(state)\.|builder\.)(\d+)(?:\.\d+)?$/.exec(name) ?? [];
+    if (pid === undefined) continue;
+    const isDead = Number(pid) !== process.pid && !existsSync(`/proc/${pid}`);
+    const isOwn = Number(pid) === process.pid && (tree ?? what) !== undefined;
+    if (!isDead && !isOwn) continue;
+    if (tree !== undefined && (inUse || readState(dir, tree)?.tools === join(dir, name))) continue;
+    await removeTree(join(dir, name));
   }
 }
