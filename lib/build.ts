@@ -53,14 +53,19 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
     publisher.lookAgain();
     await stage(c.emit, "finish", () => cleanUp(w));
     await w.typed;
-    if (await isSpoilt(w)) return undefined;
+    if (await isSpoilt(w)) {
+      await Promise.allSettled(w.beside);
+      await w.close();
+      return undefined;
+    }
     await w.chain.look(async (root) => {
       await stage(c.emit, "check", () => checkImage(w, root));
       await publisher.publish(root);
     });
-    const [{ paths, bytes }] = await Promise.all([publisher.record(), w.chain.close()]);
+    const [{ paths, bytes }] = await Promise.all([publisher.record(), w.close()]);
     writeRebuild(w, publisher.before);
     w.log.end();
+    await Promise.allSettled(w.beside);
     await removeTree(failedTree(o.files.image));
     return { image: o.files.image, paths, bytes };
   } catch (e) {
@@ -69,9 +74,6 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
     // Its own failure is none that anybody has to know beside this one.
     await w.close().catch(() => {});
     throw e;
-  } finally {
-    await Promise.allSettled(w.beside);
-    await w.close();
   }
 }
 

@@ -1,10 +1,10 @@
 // What a build made takes its place: image/NAME/, the record of who made what, the ids in the lock.
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { stage } from "../events.ts";
 import { formatCount } from "../format.ts";
 import { hashOf } from "../layers/shelf.ts";
-import { formatLock, readLock, writeLock, type Ledger, type Lock } from "../lock.ts";
+import { formatLock, parseLock, writeLock, type Ledger, type Lock } from "../lock.ts";
 import { writeMade } from "../made.ts";
 import { takeSources, type Sources } from "../output/sources.ts";
 import type { Prepared } from "../prepare.ts";
@@ -116,7 +116,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     record: async () => {
       const { c, p, chain } = w;
       writeMade(c.project, p.conf.name, w.made);
-      if (!c.locked) writeLock(p.lockFile, withIds(readLock(p.lockFile), p.lock, w.ids.ledger));
+      if (!c.locked) writeLock(p.lockFile, withIds(p.lockFile, p.lock, w.ids.ledger));
       return endChange(o, {
         trees: chain.trees(), same: samenessOf(w), links: chain.told.map((t) => ({ name: t.name, inputs: t.inputs })), kept,
         always: chain.told.some((t) => (t.layer.facts as { always?: boolean } | null)?.always === true),
@@ -127,8 +127,10 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
 }
 
 /** The lock with the ids of the build that began with it as `then`; one that somebody wrote meanwhile keeps the rest of what it says. */
-function withIds(now: Lock | undefined, then: Lock, ledger: Ledger): Lock {
-  if (!now || formatLock(now) === formatLock(then)) return { ...then, ledger };
+function withIds(file: string, then: Lock, ledger: Ledger): Lock {
+  const text = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  if (text === undefined || text === formatLock(then)) return { ...then, ledger };
+  const now = parseLock(text, file);
   const both = (theirs: ReadonlyMap<string, number>, ours: ReadonlyMap<string, number>) => {
     const taken = new Set(ours.values());
     return new Map([...[...theirs].filter(([, id]) => !taken.has(id)), ...ours]);

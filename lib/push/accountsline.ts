@@ -11,7 +11,7 @@ export interface AccountFile {
 }
 
 /** Those that are to become something else on the device. */
-export async function readAccounts(remote: Remote, o: { image: Readonly<Record<string, string>>; was: readonly Readonly<Record<string, string>>[] }): Promise<AccountFile[]> {
+export async function readAccounts(remote: Remote, o: { device: string; image: Readonly<Record<string, string>>; was: readonly Readonly<Record<string, string>>[] }): Promise<AccountFile[]> {
   // One process for all of them: `FILE:LINE`.
   const { lines } = await remote.ask(`grep -a '' ${accountFiles.join(" ")} /dev/null 2> /dev/null || true`);
   const device = new Map<string, string>();
@@ -19,9 +19,14 @@ export async function readAccounts(remote: Remote, o: { image: Readonly<Record<s
     const file = line.slice(0, line.indexOf(":"));
     device.set(file, `${device.get(file) ?? ""}${asBytes(line.slice(file.length + 1))}\n`);
   }
-  if (lines.some((l) => l.includes("\ufffd"))) throw new UserError("push.accounts", "a file of accounts on the device is no UTF-8, and cannot be merged with that of the image", { exit: exitStatus.device });
+  const odd = lines.find((l) => l.includes("\ufffd"));
+  if (odd !== undefined) {
+    // Not more of the line: it may be one of shadow.
+    const [file, account] = odd.split(":");
+    throw new UserError("push.accounts", `the line of \`${account}\` in ${file} of \`${o.device}\` is not UTF-8, and cannot be merged with the image's`, { hint: `correct it on the device: debcast ssh ${o.device}`, exit: exitStatus.device });
+  }
   // A grep that was killed must not cost a device its accounts.
-  if (!/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", "/etc/passwd of the device could not be read, or has no root in it", { exit: exitStatus.device });
+  if (!/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", `/etc/passwd of \`${o.device}\` could not be read, or has no root in it`, { hint: `debcast ssh ${o.device} -- cat /etc/passwd`, exit: exitStatus.device });
   return accountFiles.flatMap((file) => {
     const image = o.image[file];
     if (image === undefined) return [];

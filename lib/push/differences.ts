@@ -41,7 +41,7 @@ export async function differences(remote: Remote, rsync: SendingOptions, o: { im
   const all = share(delta, want, { whose, had: (path) => have?.[0]?.items.has(path) ?? false });
   const settings = all.settings.length === 0 || !have ? [] : await unchangedSettings(remote, all.settings, have.map((h) => h.items));
   const shares = { ...all, seeds: await missing(remote, all.seeds), gone: [...all.gone, ...settings.filter((p) => !want.has(p))].sort() };
-  const readAgain = () => readAccounts(remote, { image: image.inventory.accounts, was: have?.map((h) => h.accounts) ?? [] });
+  const readAgain = () => readAccounts(remote, { device: rsync.connection.device.name, image: image.inventory.accounts, was: have?.map((h) => h.accounts) ?? [] });
   const accounts = shares.accounts.length === 0 ? [] : await readAgain();
   for (const { file, text } of accounts.filter((a) => a.file === "/etc/passwd" || a.file === "/etc/group")) {
     for (const [own, of, id] of clashes(text, image.inventory.accounts[file]!)) rsync.emit({ type: "warning", text: `\`${own}\` of \`${rsync.connection.device.name}\` and \`${of}\` of the image both have the id ${id} in ${file}` });

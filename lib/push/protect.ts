@@ -10,13 +10,15 @@ export type Whose = "image" | "device" | "seed" | "account" | "setting";
 /** Where every Linux has mounts of its own. */
 const ofLinux = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp"];
 
+const own = ["/etc/machine-id", "/persist", "/var/lib/debcast"];
+
 /** Paths with all that is below them. */
-const ofDevice = [...ofLinux, "/etc/machine-id", "/persist", "/var/lib/debcast", "/lost+found"];
+const ofDevice = [...ofLinux, ...own, "/lost+found"];
 
 const seeds = ["/home", "/root", "/var/log"];
 
 /** What a device keeps at or below directories of the image, which therefore have to stay directories. */
-export const keptByDevices: readonly string[] = [...seeds, "/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key", "/persist", "/var/lib/debcast"];
+export const keptByDevices: readonly string[] = [...seeds, ...own, "/etc/ssh/ssh_host_ed25519_key"];
 
 const accounts: ReadonlySet<string> = new Set(["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid"]);
 
@@ -26,9 +28,9 @@ const settings: ReadonlySet<string> = new Set(["/etc/hostname", "/etc/hosts", "/
 /** Old copies that tools leave beside the files of accounts are of this device. */
 const hostKey = /^\/etc\/ssh\/ssh_host_|^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-$/;
 
-/** `own`: paths that a device adds, and its mounts. Paths are bytes, as in an inventory. */
-export function guard(own: readonly string[]): (path: string) => Whose {
-  const kept = [...ofDevice, ...own.map(asBytes)].map((p) => p.replace(/\/+$/, "")).filter((p) => p !== "");
+/** `added`: paths that a device adds, and its mounts. Paths are bytes, as in an inventory. */
+export function guard(added: readonly string[]): (path: string) => Whose {
+  const kept = [...ofDevice, ...added.map(asBytes)].map((p) => p.replace(/\/+$/, "")).filter((p) => p !== "");
   return (path) => {
     if (hostKey.test(path) || kept.some((p) => isBelow(path, p))) return "device";
     if (accounts.has(path)) return "account";

@@ -172,8 +172,8 @@ async function begin(remote: Remote, name: string): Promise<Hello["free"]> {
   if (r.status === 75) throw new UserError("push.busy", `another push to \`${name}\` is under way${r.lines[0] ? `, by ${r.lines[0]}` : ""}; nothing was changed`, { hint: "wait until it is done", exit });
   if (r.status !== 0) throw new UserError("push.device", `\`${name}\`: no lock can be had on it`, { details: r.lines.join("\n"), exit });
   const now = parseMarks(r.lines);
-  const { mark, half } = remote.hello;
-  if (JSON.stringify(now) !== JSON.stringify({ mark, half })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
+  const { mark, half, staged } = remote.hello;
+  if (JSON.stringify(now) !== JSON.stringify({ mark, half, staged })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
   return parseRoom(r.lines);
 }
 

@@ -17,6 +17,7 @@ lines() { while IFS= read -r l || [ -n "$l" ]; do printf '%s %s\\n' "$2" "$l"; d
 marks() {
   [ ! -f $d/mark ] || lines $d/mark mark
   [ ! -e $d/half ] || { echo half; lines $d/half half; }
+  [ ! -f /persist/push/tree$d/mark ] || lines /persist/push/tree$d/mark staged
 }
 `;
 
@@ -33,7 +34,6 @@ hello() {
   marks
   [ ! -f $slot ] || while IFS= read -r l; do echo "$l"; done < $slot
   [ ! -f $due ] || lines $due due
-  [ ! -f /persist/push/tree$d/mark ] || lines /persist/push/tree$d/mark staged
   ! command -v rsync > /dev/null || echo rsync
   [ ! -d /run/systemd/system ] || echo systemd
   room
@@ -179,27 +179,31 @@ export function parseRoom(lines: readonly string[]): Hello["free"] {
 }
 
 /** What there is of a mark in what `begin` or `hello` say. */
-export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half"> {
-  const all = (key: string) => lines.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
+export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half" | "staged"> {
   return {
-    mark: fieldsOf(all("mark")),
-    half: lines.includes("half") ? all("half") : undefined,
+    mark: fieldsOf(saidOf(lines, "mark")),
+    half: lines.includes("half") ? saidOf(lines, "half") : undefined,
+    staged: saidOf(lines, "staged").length === 0 ? undefined : fieldsOf(saidOf(lines, "staged")),
   };
 }
 
+/** What follows this word, where a line begins with it. */
+export function saidOf(lines: readonly string[], word: string): string[] {
+  return lines.filter((l) => l.startsWith(`${word} `)).map((l) => l.slice(word.length + 1));
+}
+
 /** `KEY=VALUE` each. */
-export function fieldsOf(lines: readonly string[]): Record<string, string> {
+function fieldsOf(lines: readonly string[]): Record<string, string> {
   return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }
 
 function parseHello(lines: readonly string[]): Hello {
-  const all = (key: string) => lines.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
+  const all = (word: string) => saidOf(lines, word);
   const { root, others } = mountsIn(all("mount").join("\n"));
   return {
     kernel: all("kernel")[0] ?? "", boot: all("boot")[0] ?? "", root, mounts: others,
     ...parseMarks(lines),
     slot: all("slot").length === 0 ? undefined : fieldsOf(all("slot")),
-    staged: all("staged").length === 0 ? undefined : fieldsOf(all("staged")),
     due: all("due"),
     rsync: lines.includes("rsync"), systemd: lines.includes("systemd"),
     free: parseRoom(lines),

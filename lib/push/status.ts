@@ -1,14 +1,14 @@
 // How a device is doing, asked with one script of few programs: on a small or emulated device each of them takes a while.
 import type { Connection } from "./connection.ts";
-import { fieldsOf, marksScript, parseMarks, state } from "./remote.ts";
+import { marksScript, parseMarks, saidOf } from "./remote.ts";
 
 export interface Status {
   /** Of the image that it is: its id, conf, lock, when and by whom it was pushed; empty when no push nor disk left one. */
   readonly mark: Readonly<Record<string, string>>;
   /** Ids of images that pushes began to make of it and did not end. */
   readonly half: readonly string[] | undefined;
-  /** Of the image that waits on /persist for the next start; empty when none does. */
-  readonly staged: Readonly<Record<string, string>>;
+  /** Of the image that waits on /persist for the next start; undefined when none does. */
+  readonly staged: Readonly<Record<string, string>> | undefined;
   readonly hostname: string;
   readonly kernel: string;
   /** Seconds. */
@@ -32,7 +32,6 @@ const script = `
 ${marksScript}
 say() { printf '%s %s\\n' "$@"; }
 marks
-[ ! -f /persist/push/tree${state}/mark ] || lines /persist/push/tree${state}/mark staged
 read -r name < /proc/sys/kernel/hostname; say hostname "$name"
 read -r kernel < /proc/sys/kernel/osrelease; say kernel "$kernel"
 read -r up _ < /proc/uptime; say uptime "$up"
@@ -49,10 +48,10 @@ const onDisk = /^(ext[234]|vfat|xfs|btrfs|f2fs|erofs|squashfs)$/;
 export async function statusOf(connection: Connection): Promise<Status> {
   const { stdout } = await connection.run(script);
   const said = stdout.split("\n");
-  const all = (key: string) => said.filter((l) => l.startsWith(`${key} `)).map((l) => l.slice(key.length + 1));
+  const all = (word: string) => saidOf(said, word);
   const rows = all("space").map((row) => /^(?<type>\S+) (?<size>\d+) (?<free>\d+) (?<mount>.*)$/.exec(row)?.groups).filter((g) => g !== undefined);
   return {
-    ...parseMarks(said), staged: fieldsOf(all("staged")),
+    ...parseMarks(said),
     hostname: all("hostname")[0] ?? "", kernel: all("kernel")[0] ?? "", uptime: Number(all("uptime")[0] ?? 0), state: all("state")[0] ?? "",
     failed: all("failed"),
     root: rows.find((r) => r.mount === "/")?.type ?? "",

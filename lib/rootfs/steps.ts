@@ -13,6 +13,7 @@ import type { Secrets } from "../secrets.ts";
 import * as files from "./files.ts";
 import { globIn } from "./glob.ts";
 import { realPath, resolveIn } from "./paths.ts";
+import { Queue } from "./queue.ts";
 import { runInImage, runOnHost, scriptOf, type Command, type ShellOptions } from "./shell.ts";
 import { changeUnits, unitAt } from "./units.ts";
 import { ensureUser } from "./users.ts";
@@ -71,10 +72,10 @@ async function runScriptlet(s: PlannedScriptlet, o: RunOptions, ran: Running): P
     await told();
     if (strays.length > 0) throw strays[0];
   } catch (e) {
-    throw await queue.abandon(asMistake(e, s.whereOf));
-  } finally {
-    queue.close();
+    const failure = await queue.abandon(asMistake(e, s.whereOf));
     await told();
+    throw failure;
+  } finally {
     process.off("unhandledRejection", note);
   }
 }
@@ -82,50 +83,6 @@ async function runScriptlet(s: PlannedScriptlet, o: RunOptions, ran: Running): P
 /** By then a promise of the scriptlet's own that failed, and that nobody awaits, has been told of: it is no crash, but a mistake of the scriptlet. */
 function told(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Steps wait for each other, so that order is that of the calls; the first that fails ends the rest. */
-class Queue {
-  failure: unknown;
-  #last: Promise<unknown> = Promise.resolve();
-  #open = true;
-
-  add<T>(what: string, work: () => T | Promise<T>, mistake: (e: unknown) => unknown): Promise<T> {
-    if (!this.#open) throw mistake(new UserError("step.late", `${what}() is called after run() has ended`, { hint: "await what run() starts" }));
-    const result = this.#last.then(async () => {
-      if (this.failure !== undefined) throw this.failure;
-      try {
-        return await work();
-      } catch (e) {
-        throw (this.failure ??= mistake(e));
-      }
-    });
-    // Whoever does not await a step hears of its failure at the end.
-    this.#last = result.catch(() => undefined);
-    result.catch(() => undefined);
-    return result;
-  }
-
-  /** Until nothing is under way: what was begun may begin more. From then on it takes no more. */
-  async finished(): Promise<void> {
-    for (let last; last !== this.#last; ) {
-      last = this.#last;
-      await last;
-    }
-    this.close();
-    if (this.failure !== undefined) throw this.failure;
-  }
-
-  /** Nothing more is begun: what is thrown next ends the build, and the tree must not change behind its back. */
-  async abandon(failure: unknown): Promise<unknown> {
-    this.failure ??= failure;
-    await this.#last;
-    return this.failure;
-  }
-
-  close(): void {
-    this.#open = false;
-  }
 }
 
 interface Making {

@@ -39,8 +39,8 @@ export async function ensureTools(o: ToolsOptions): Promise<Sandbox> {
   const key = createHash("sha256").update([format, ...debs].join("\n")).digest("hex").slice(0, 16);
   const name = `${key}.${ownerMap()}`;
   use(o.dir);
-  const there = o.cache === false ? undefined : wholeTree(o.dir, name);
-  return { tools: there ?? (await makeTree(o.dir, name, await Promise.all(debs.map((d) => o.store.get(d))))), epoch: o.epoch };
+  const there = o.cache === false ? undefined : readState(o.dir, name);
+  return { tools: there && isWhole(there) ? there.tools : (await makeTree(o.dir, name, await Promise.all(debs.map((d) => o.store.get(d))))), epoch: o.epoch };
 }
 
 const used = new Set<string>();
@@ -96,19 +96,25 @@ function isDocumentation(path: string): boolean {
   return /^\/usr\/share\/(doc|man|info|locale|lintian|bash-completion)(\/|$)/.test(path);
 }
 
-/** The tree of that name, if it is as it was made. */
-function wholeTree(dir: string, name: string): string | undefined {
-  const state = readState(dir, name);
-  return state && existsSync(state.tools) && state.print === fingerprint(state.tools) ? state.tools : undefined;
+interface State {
+  readonly tools: string;
+  /** Its fingerprint when it was made. */
+  readonly print: string;
+}
+
+function isWhole(state: State): boolean {
+  return existsSync(state.tools) && state.print === fingerprint(state.tools);
 }
 
 /** Trees below `dir` that are not what they were when they were made; they are taken out of use. */
 export function toolsTouched(dir: string): string[] {
   const names = existsSync(dir) ? readdirSync(dir).flatMap((f) => /^(.*)\.state$/.exec(f)?.[1] ?? []) : [];
-  const touched = names.filter((name) => readState(dir, name) && !wholeTree(dir, name));
-  const trees = touched.map((name) => readState(dir, name)!.tools);
-  for (const name of touched) rmSync(stateFile(dir, name));
-  return trees;
+  return names.flatMap((name) => {
+    const state = readState(dir, name);
+    if (!state || isWhole(state)) return [];
+    rmSync(stateFile(dir, name));
+    return [state.tools];
+  });
 }
 
 function stateFile(dir: string, name: string): string {
@@ -116,7 +122,7 @@ function stateFile(dir: string, name: string): string {
 }
 
 /** Which tree goes by that name now, and its fingerprint. */
-function readState(dir: string, name: string): { tools: string; print: string } | undefined {
+function readState(dir: string, name: string): State | undefined {
   const file = stateFile(dir, name);
   const [tree, print] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
   return print === undefined ? undefined : { tools: join(dir, tree!), print };

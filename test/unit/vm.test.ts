@@ -27,28 +27,31 @@ async function wire(): Promise<{ ours: Socket; machine: Socket }> {
   return { ours, machine };
 }
 
+/** An agent that has answered, and is at a command now. */
+async function asking() {
+  const { ours, machine } = await wire();
+  const agent = openAgent(ours);
+  machine.write("\nup\n");
+  const asked = agent.ask("true");
+  const word = await next(machine);
+  return { agent, machine, asked, word };
+}
+
 const messageOf = (asked: Promise<unknown>) => asked.then(() => "it was answered", (e: Error) => e.message);
 const next = (socket: Socket) => new Promise<string>((resolve) => socket.once("data", (d: Buffer) => resolve(d.toString())));
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 describe("a command in the machine", () => {
   test("is answered", async () => {
-    const { ours, machine } = await wire();
-    const agent = openAgent(ours);
-    machine.write("\nup\n");
-    const asked = agent.ask("true");
-    expect(await next(machine)).toBe(`0 ${base64("true")}\n`);
+    const { agent, machine, asked, word } = await asking();
+    expect(word).toBe(`0 ${base64("true")}\n`);
     machine.write(`0 3 =${base64("out")} =\n`);
     expect(await asked).toMatchObject({ status: 3, stdout: "out", stderr: "" });
     agent.close();
   });
 
   test("fails when the machine ends, and so does each after it", async () => {
-    const { ours, machine } = await wire();
-    const agent = openAgent(ours);
-    machine.write("\nup\n");
-    const asked = agent.ask("true");
-    await next(machine);
+    const { agent, machine, asked } = await asking();
     machine.destroy();
     expect(await messageOf(asked)).toBe("the machine has ended");
     expect(await messageOf(agent.ask("true"))).toBe("the machine has ended");
@@ -62,11 +65,7 @@ describe("a command in the machine", () => {
   });
 
   test("fails when the machine starts anew within an answer, and the next one does not", async () => {
-    const { ours, machine } = await wire();
-    const agent = openAgent(ours);
-    machine.write("\nup\n");
-    const asked = agent.ask("true");
-    await next(machine);
+    const { agent, machine, asked } = await asking();
     machine.write(`0 0 =${base64("half an")}\nup\n`);
     expect(await messageOf(asked)).toBe("the machine started anew while it was at a command");
     const again = agent.ask("true");

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { clashes, mergeAccounts } from "../../../lib/push/accounts.ts";
+import { readAccounts } from "../../../lib/push/accountsline.ts";
+import type { Remote } from "../../../lib/push/remote.ts";
 
 const merge = (file: string, was: string | undefined, image: string, device: string) => mergeAccounts(`/etc/${file}`, { was: was === undefined ? [] : was.split("|").map((w) => w.replaceAll(" ", "\n")), image: image.replaceAll(" ", "\n"), device: device.replaceAll(" ", "\n") }).trimEnd().split("\n");
 
@@ -36,4 +38,12 @@ test("an id that the device gave to somebody else is told", () => {
   const image = "root:x:0:0\nme:x:1000:1000\n";
   const merged = mergeAccounts("/etc/passwd", { was: ["root:x:0:0\n"], image, device: "root:x:0:0\nmine:x:1000:1000\nother:x:1001:1001\n" });
   expect(clashes(merged, image)).toEqual([["mine", "me", "1000"]]);
+});
+
+test("files of accounts that cannot be read, or merged, say whose they are and where to look", async () => {
+  const read = (...lines: string[]) => readAccounts({ ask: async () => ({ status: 0, lines }) } as unknown as Remote, { device: "gw1", image: {}, was: [] });
+  await expect(read("/etc/passwd:root:x:0:0", "/etc/shadow:j\ufffdrg:!:1:")).rejects.toMatchObject({
+    message: "the line of `j\ufffdrg` in /etc/shadow of `gw1` is not UTF-8, and cannot be merged with the image's", hint: "correct it on the device: debcast ssh gw1",
+  });
+  await expect(read("/etc/group:root:x:0:")).rejects.toMatchObject({ message: "/etc/passwd of `gw1` could not be read, or has no root in it", hint: "debcast ssh gw1 -- cat /etc/passwd" });
 });
