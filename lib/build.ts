@@ -70,8 +70,8 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
     return { image: o.files.image, paths, bytes };
   } catch (e) {
     await Promise.allSettled(w.beside);
-    await keepFailed(w, { plain, failed: failedTree(o.files.image) });
-    // Its own failure is none that anybody has to know beside this one.
+    // What fails by now is nothing that anybody has to know beside this.
+    await keepFailed(w, { plain, failed: failedTree(o.files.image) }).catch(() => {});
     await w.close().catch(() => {});
     throw e;
   }

@@ -116,26 +116,33 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
     record: async () => {
       const { c, p, chain } = w;
       writeMade(c.project, p.conf.name, w.made);
-      if (!c.locked) writeLock(p.lockFile, withIds(p.lockFile, p.lock, w.ids.ledger));
+      const meanwhile = writtenMeanwhile(p.lockFile, p.lock);
+      if (!c.locked) writeLock(p.lockFile, meanwhile ? withIds(meanwhile, w.ids.ledger) : { ...p.lock, ledger: w.ids.ledger });
       return endChange(o, {
         trees: chain.trees(), same: samenessOf(w), links: chain.told.map((t) => ({ name: t.name, inputs: t.inputs })), kept,
         always: chain.told.some((t) => (t.layer.facts as { always?: boolean } | null)?.always === true),
-        sources: sourcesOf(w.c, w.p), answers: answersOf(w), ledger: ledgerKey(w.ids.ledger),
+        // What is in the lock by now may have not been built yet.
+        sources: meanwhile ? undefined : sourcesOf(w.c, w.p), answers: answersOf(w), ledger: ledgerKey(w.ids.ledger),
       });
     },
   };
 }
 
-/** The lock with the ids of the build that began with it as `then`; one that somebody wrote meanwhile keeps the rest of what it says. */
-function withIds(file: string, then: Lock, ledger: Ledger): Lock {
+/** The lock as somebody left it since a build began with it as `then`. */
+function writtenMeanwhile(file: string, then: Lock): Lock | undefined {
   const text = existsSync(file) ? readFileSync(file, "utf8") : undefined;
-  if (text === undefined || text === formatLock(then)) return { ...then, ledger };
+  if (text === undefined || text === formatLock(then)) return undefined;
   const now = parseLock(text, file);
+  return formatLock(now) === formatLock(then) ? undefined : now;
+}
+
+/** A lock that somebody wrote meanwhile, with the ids of the build that has ended. */
+function withIds(lock: Lock, ledger: Ledger): Lock {
   const both = (theirs: ReadonlyMap<string, number>, ours: ReadonlyMap<string, number>) => {
     const taken = new Set(ours.values());
     return new Map([...[...theirs].filter(([, id]) => !taken.has(id)), ...ours]);
   };
-  return { ...now, ledger: { users: both(now.ledger.users, ledger.users), groups: both(now.ledger.groups, ledger.groups) } };
+  return { ...lock, ledger: { users: both(lock.ledger.users, ledger.users), groups: both(lock.ledger.groups, ledger.groups) } };
 }
 
 /** The new tree takes the place of the old one, which is there until the moment before. */

@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import { engineKey, engineRoot } from "../engine.ts";
 import type { LockedDeb } from "../lock.ts";
 import type { Conf, Plan, PlannedScriptlet } from "../plan/plan.ts";
+import { isOwn } from "../plan/own.ts";
 import { secretName } from "../plan/values.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Inputs } from "./shelf.ts";
@@ -123,9 +124,18 @@ function fileKey(file: string, known: Map<string, string>): string {
   if (there !== undefined) return there;
   const s = statSync(file, { throwIfNoEntry: false });
   if (!s) return "absent";
-  const key = s.size > large ? `${s.ino} ${s.size} ${s.mtimeMs} ${s.ctimeMs}` : hash(readFileSync(file, "latin1"));
+  const key = s.size > large ? `${s.ino} ${s.size} ${s.mtimeMs} ${s.ctimeMs}` : contentKey(file);
   known.set(file, `${key} ${(s.mode & 0o100) === 0 ? "" : "x"}`);
   return known.get(file)!;
+}
+
+/** Whoever copies a file that cannot be read is told of it then, with the line. */
+function contentKey(file: string): string {
+  try {
+    return hash(readFileSync(file, "latin1"));
+  } catch {
+    return "unreadable";
+  }
 }
 
 function folderInputs(plan: Plan, s: PlannedScriptlet, known: Map<string, string>): Inputs {
@@ -135,8 +145,11 @@ function folderInputs(plan: Plan, s: PlannedScriptlet, known: Map<string, string
     for (const e of readdirSync(dir, { withFileTypes: true })) {
       const file = join(dir, e.name);
       const name = nameOf(plan, file);
-      if (e.isSymbolicLink()) found[`${name} ->`] = readlinkSync(file);
-      // What a link leads to is copied as if it lay here.
+      if (e.isSymbolicLink()) {
+        found[`${name} ->`] = readlinkSync(file);
+        // What it leads to may be copied as if it lay here, unless it is a link of the image, which leads elsewhere.
+        if (!isOwn(plan, s, file)) continue;
+      }
       const is = statSync(file, { throwIfNoEntry: false });
       if (is?.isFile()) found[name] = fileKey(file, known);
       else if (is?.isDirectory()) {

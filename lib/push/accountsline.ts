@@ -13,7 +13,7 @@ export interface AccountFile {
 /** Those that are to become something else on the device. */
 export async function readAccounts(remote: Remote, o: { device: string; image: Readonly<Record<string, string>>; was: readonly Readonly<Record<string, string>>[] }): Promise<AccountFile[]> {
   // One process for all of them: `FILE:LINE`.
-  const { lines } = await remote.ask(`grep -a '' ${accountFiles.join(" ")} /dev/null 2> /dev/null || true`);
+  const { lines, status } = await remote.ask(`grep -a '' ${accountFiles.join(" ")} /dev/null 2> /dev/null`);
   const device = new Map<string, string>();
   for (const line of lines) {
     const file = line.slice(0, line.indexOf(":"));
@@ -25,8 +25,8 @@ export async function readAccounts(remote: Remote, o: { device: string; image: R
     const [file, account] = odd.split(":");
     throw new UserError("push.accounts", `the line of \`${account}\` in ${file} of \`${o.device}\` is not UTF-8, and cannot be merged with the image's`, { hint: `correct it on the device: debcast ssh ${o.device}`, exit: exitStatus.device });
   }
-  // A grep that was killed must not cost a device its accounts.
-  if (!/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", `/etc/passwd of \`${o.device}\` could not be read, or has no root in it`, { hint: `debcast ssh ${o.device} -- cat /etc/passwd`, exit: exitStatus.device });
+  // A grep that was killed must not cost a device its accounts. One file or another may be absent: that is 2.
+  if (status > 2 || !/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", `/etc/passwd of \`${o.device}\` could not be read, or has no root in it`, { hint: `debcast ssh ${o.device} -- cat /etc/passwd`, exit: exitStatus.device });
   return accountFiles.flatMap((file) => {
     const image = o.image[file];
     if (image === undefined) return [];

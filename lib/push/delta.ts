@@ -60,8 +60,8 @@ function leadsElsewhere(path: string, want: Items): boolean {
 }
 
 /** Where the image wants something that is no directory, and the device may keep something at or below it: what it is, and what it keeps. */
-export function mayBeInTheWay(delta: Delta, want: Items, kept: readonly string[]): { path: string; kept: string }[] {
-  return delta.send.filter((path) => want.get(path)!.type !== "d").flatMap((path) => kept.filter((k) => isBelow(k, path)).map((k) => ({ path, kept: k })));
+export function mayBeInTheWay(send: readonly string[], want: Items, kept: readonly string[]): { path: string; kept: string }[] {
+  return send.filter((path) => want.get(path)!.type !== "d").flatMap((path) => kept.filter((k) => isBelow(k, path)).map((k) => ({ path, kept: k })));
 }
 
 // ── Sending ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -117,7 +117,7 @@ function checkDevice(name: string, v: unknown, c: Checker): Device {
 
 /** As an image names it, whose /bin, /sbin and /lib are links. */
 function asInImage(path: string): string {
-  return posix.normalize(path).replace(/^\/(bin|sbin|lib\w*)(?=\/|$)/, "/usr/$1");
+  return posix.normalize(path).replace(/^\/(bin|sbin|lib(?:32|64|x32|o32)?)(?=\/|$)/, "/usr/$1");
 }
 
 function checkHost(name: string, { host, port }: Record<string, unknown>, c: Checker): { host?: string; port?: number } {
@@ -141,6 +141,9 @@ function checkList(path: readonly [string, string], v: unknown, o: { match: RegE
   if (v === undefined) return [];
   const of = `\`${path[1]}\` of \`${path[0]}\``;
   if (!Array.isArray(v)) return o.c.wrong(path, `${of} is ${shown(v)}; expected a list`, `${path[1]}: [${o.like}],`), [];
-  for (const one of v as unknown[]) if (typeof one !== "string" || !o.match.test(one)) o.c.wrong([...path, String(one)], `${of} has ${shown(one)} in it`, `it is something like ${o.like}`);
-  return v as string[];
+  return v.filter((one): one is string => {
+    const isGood = typeof one === "string" && o.match.test(one);
+    if (!isGood) o.c.wrong([...path, String(one)], `${of} has ${shown(one)} in it`, `it is something like ${o.like}`);
+    return isGood;
+  });
 }

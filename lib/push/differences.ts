@@ -30,17 +30,26 @@ export interface Differences {
   readAgain(): Promise<AccountFile[]>;
 }
 
-/** `have`: what the device may be of, as far as that is known; else all of it is compared. `protect`: paths that conf/devices.ts gives it. */
-export async function differences(remote: Remote, rsync: SendingOptions, o: { image: PushImage; have: readonly Kept[] | undefined; protect: readonly string[] }): Promise<Differences> {
+export interface Comparing {
+  readonly image: PushImage;
+  /** What the device may be of, as far as that is known; else all of it is compared. */
+  readonly have: readonly Kept[] | undefined;
+  /** Paths that conf/devices.ts gives it. */
+  readonly protect: readonly string[];
+  /** Whether it is about the disk below a root in RAM: what is in RAM does not say what the disk lacks. */
+  readonly disk: boolean;
+}
+
+export async function differences(remote: Remote, rsync: SendingOptions, o: Comparing): Promise<Differences> {
   const { image, have } = o;
   const want = image.inventory.items;
   const kept = [...o.protect, ...remote.hello.mounts.map(readable)];
   const whose = guard(kept);
   const delta = have ? deltaOf(have.map((h) => h.items), want) : await compared(remote, rsync, { image, kept, whose });
-  await nothingInTheWay(remote, rsync.connection.device.name, mayBeInTheWay(delta, want, [...kept.map(asBytes), ...keptByDevices]));
   const all = share(delta, want, { whose, had: (path) => have?.[0]?.items.has(path) ?? false });
+  await nothingInTheWay(remote, rsync.connection.device.name, mayBeInTheWay(all.send, want, [...kept.map(asBytes), ...keptByDevices]));
   const settings = all.settings.length === 0 || !have ? [] : await unchangedSettings(remote, all.settings, have.map((h) => h.items));
-  const shares = { ...all, seeds: await missing(remote, all.seeds), gone: [...all.gone, ...settings.filter((p) => !want.has(p))].sort() };
+  const shares = { ...all, seeds: o.disk ? all.seeds : await missing(remote, all.seeds), gone: [...all.gone, ...settings.filter((p) => !want.has(p))].sort() };
   const readAgain = () => readAccounts(remote, { device: rsync.connection.device.name, image: image.inventory.accounts, was: have?.map((h) => h.accounts) ?? [] });
   const accounts = shares.accounts.length === 0 ? [] : await readAgain();
   for (const { file, text } of accounts.filter((a) => a.file === "/etc/passwd" || a.file === "/etc/group")) {

@@ -26,7 +26,7 @@ export async function stagePush({ rsync, remote, d: { shares, settings }, image,
     for (const pass of passesOf(paths, want)) bytes += await send(rsync, pass, { to: `${part}/tree/`, temporary: `${part}/tmp` });
     await stillThat(image, name);
     const gone = [...shares.gone].reverse().map((p) => `.${p}\0`).join("");
-    await remote.must(`printf ${printfFormat(gone)} > ${part}/gone && printf ${printfFormat(mark)} > ${part}/tree${state}/mark && sync -f ${part} && rm -rf ${staged} ${part}/tmp && mv ${part} ${staged}`, "what was sent could not be put in its place on /persist");
+    await remote.must(`printf ${printfFormat(gone)} > ${part}/gone && printf ${printfFormat(mark)} > ${part}/tree${state}/mark && sync -f ${part} && rm -rf ${staged} ${staged}.refused ${part}/tmp && mv ${part} ${staged}`, "what was sent could not be put in its place on /persist");
     return bytes;
   } finally {
     await remote.ask("sync -f /persist; mount -o remount,ro /persist").catch(() => {});

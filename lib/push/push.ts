@@ -72,7 +72,7 @@ export async function pushTo(connection: Connection, remote: Remote, image: Push
   const is = o.persist ? { mark: hello.slot ?? hello.mark, half: hello.staged && [hello.staged.image ?? ""] } : hello;
   const have = o.full && !o.persist ? undefined : known(image, is.mark, is.half);
   if (o.persist && !have) throw new UserError("push.persist-unknown", `it is not known what the disk of \`${name}\` holds: it says of no image that was pushed or put on a disk from here`, { hint: "debcast disk", exit: exitStatus.device });
-  const d = await clock.timed("compare", () => differences(remote, rsync, { image, have, protect }), summary);
+  const d = await clock.timed("compare", () => differences(remote, rsync, { image, have, protect, disk: o.persist }), summary);
   const effect = await opened(remote, effectOf(d, { have, image, kernel: hello.kernel }));
   const volatile = isVolatile(hello);
   const sent = [...d.shares.send, ...d.settings, ...d.shares.seeds, ...d.accounts.map((a) => a.file)].map(readable).sort();
@@ -172,8 +172,8 @@ async function begin(remote: Remote, name: string): Promise<Hello["free"]> {
   if (r.status === 75) throw new UserError("push.busy", `another push to \`${name}\` is under way${r.lines[0] ? `, by ${r.lines[0]}` : ""}; nothing was changed`, { hint: "wait until it is done", exit });
   if (r.status !== 0) throw new UserError("push.device", `\`${name}\`: no lock can be had on it`, { details: r.lines.join("\n"), exit });
   const now = parseMarks(r.lines);
-  const { mark, half, staged } = remote.hello;
-  if (JSON.stringify(now) !== JSON.stringify({ mark, half, staged })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
+  const { mark, half, staged, refused } = remote.hello;
+  if (JSON.stringify(now) !== JSON.stringify({ mark, half, staged, refused })) throw new UserError("push.meanwhile", `another push to \`${name}\` was done meanwhile`, { hint: `debcast push ${name}`, exit });
   return parseRoom(r.lines);
 }
 

@@ -18,6 +18,7 @@ marks() {
   [ ! -f $d/mark ] || lines $d/mark mark
   [ ! -e $d/half ] || { echo half; lines $d/half half; }
   [ ! -f /persist/push/tree$d/mark ] || lines /persist/push/tree$d/mark staged
+  [ ! -f /persist/push.refused ] || lines /persist/push.refused refused
 }
 `;
 
@@ -102,6 +103,8 @@ export interface Hello {
   readonly due: readonly string[];
   /** Of the image that waits on /persist for the next start. */
   readonly staged: Readonly<Record<string, string>> | undefined;
+  /** Why what waited was not put on the disk when it was last started. */
+  readonly refused: string | undefined;
   readonly rsync: boolean;
   readonly systemd: boolean;
   readonly free: { readonly bytes: number; readonly inodes: number };
@@ -179,11 +182,12 @@ export function parseRoom(lines: readonly string[]): Hello["free"] {
 }
 
 /** What there is of a mark in what `begin` or `hello` say. */
-export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half" | "staged"> {
+export function parseMarks(lines: readonly string[]): Pick<Hello, "mark" | "half" | "staged" | "refused"> {
   return {
     mark: fieldsOf(saidOf(lines, "mark")),
     half: lines.includes("half") ? saidOf(lines, "half") : undefined,
     staged: saidOf(lines, "staged").length === 0 ? undefined : fieldsOf(saidOf(lines, "staged")),
+    refused: saidOf(lines, "refused")[0],
   };
 }
 

@@ -9,6 +9,8 @@ export interface Status {
   readonly half: readonly string[] | undefined;
   /** Of the image that waits on /persist for the next start; undefined when none does. */
   readonly staged: Readonly<Record<string, string>> | undefined;
+  /** Why what waited was not put on the disk when it was last started. */
+  readonly refused: string | undefined;
   readonly hostname: string;
   readonly kernel: string;
   /** Seconds. */

@@ -6,6 +6,7 @@ import type { Emit } from "../events.ts";
 import { span } from "../events.ts";
 import type { Made } from "../made.ts";
 import { asMistake } from "../plan/where.ts";
+import { isOwn } from "../plan/own.ts";
 import type { Plan, PlannedScriptlet } from "../plan/plan.ts";
 import { contentParts, downloadOf, kindOf, secretName } from "../plan/values.ts";
 import { inTools, type Sandbox } from "../sandbox.ts";
@@ -143,7 +144,7 @@ function fileSteps(m: Making) {
     remove: step(m, "remove", (where, ...globs: string[]) => {
       const gone = files.removePaths(root, globs.map(mustBePath));
       // A directory of that name that is made anew is not the old one with more in it, and its files do not say so.
-      if (gone.directories) m.ran.programs = true;
+      m.ran.programs ||= gone.directories;
       record(m, "remove", where, gone.paths);
     }),
     unpack: step(m, "unpack", async (where, what: unknown, to: string) => {
@@ -156,8 +157,12 @@ function fileSteps(m: Making) {
 
 function systemSteps(m: Making) {
   const { root, sandbox } = m.o;
-  const change = (verb: "enable" | "disable" | "mask") =>
-    step(m, verb, async (where, ...units: string[]) => record(m, verb, where, await changeUnits(sandbox, root, { verb, units }), verb === "enable" ? units : undefined));
+  const changed = async (where: Where, verb: "enable" | "disable" | "mask", units: readonly string[]) => {
+    const { paths, directories } = await changeUnits(sandbox, root, { verb, units });
+    m.ran.programs ||= directories;
+    record(m, verb, where, paths, verb === "enable" ? units : undefined);
+  };
+  const change = (verb: "enable" | "disable" | "mask") => step(m, verb, (where, ...units: string[]) => changed(where, verb, units));
   return {
     enable: change("enable"),
     disable: change("disable"),
@@ -165,7 +170,7 @@ function systemSteps(m: Making) {
     unit: step(m, "unit", async (where, name: string, what: unknown, o: { enable?: boolean } = {}) => {
       files.writeFile(root, unitAt(name), contentOf(m, what));
       record(m, "unit", where, [unitAt(name)], [name]);
-      if (o.enable) record(m, "enable", where, await changeUnits(sandbox, root, { verb: "enable", units: [name] }), [name]);
+      if (o.enable) await changed(where, "enable", [name]);
     }),
     user: step(m, "user", (_, name: string, o: Record<string, unknown> = {}) => {
       const { password, ...rest } = o;
@@ -242,6 +247,8 @@ function inFolder(m: Making, name: unknown): string {
   if (typeof name !== "string") throw new UserError("step.source", `${kindOf(name)} is no file to copy`, { hint: `the name of a file in base/${m.s.name}/, or what download() returned` });
   const path = join(m.s.folder, name);
   if (!path.startsWith(`${m.s.folder}/`)) throw new UserError("step.outside", `\`${name}\` lies outside of base/${m.s.name}/`);
+  // What lies elsewhere, behind a link, is in no key.
+  m.ran.outside ||= !isOwn(m.o.plan, m.s, dirname(path));
   if (existsSync(path)) return path;
   const there = existsSync(m.s.folder) ? readdirSync(m.s.folder) : [];
   throw new UserError("step.no-file", `there is no \`${name}\` in base/${m.s.name}/`, { hint: there.length > 0 ? `there are: ${there.join(", ")}` : `make base/${m.s.name}/${name}` });

@@ -58,7 +58,10 @@ let made = 0;
 /** A new one beside others of that name: whoever runs programs in one of those goes on to do so, and is not asked to wait. */
 async function makeTree(dir: string, name: string, debs: readonly StoredDeb[]): Promise<string> {
   await removeAbandoned(dir);
-  const tools = join(dir, `${name}-${process.pid}.${made++}`);
+  let tools;
+  // One of an earlier process of that number may be in use.
+  do tools = join(dir, `${name}-${process.pid}.${made++}`);
+  while (existsSync(tools));
   assemble(tools, debs);
   const old = readState(dir, name)?.tools;
   const state = stateFile(dir, name);

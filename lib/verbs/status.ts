@@ -42,6 +42,7 @@ function statusText(d: Device, s: Status): string {
   const rows = [
     ["runs", s.mark.image === undefined ? "an image that no push has brought" : imageText(s.mark)],
     ...(s.staged?.image === undefined ? [] : [["waits", `${imageText(s.staged)}: it is put on its disk at the next start`]]),
+    ...(s.refused === undefined ? [] : [["refused", s.refused]]),
     ...(s.half === undefined ? [] : [["half", `half pushed: a push${s.half.length > 0 ? ` of ${s.half.at(-1)!.slice(0, 12)}` : ""} did not end; \`debcast push ${d.name}\` completes it`]]),
     ["is", `${s.state || "up"} for ${duration(s.uptime)}, ${s.hostname}, Linux ${s.kernel}`],
     ...(s.failed.length > 0 ? [["failed", s.failed.join(", ")]] : []),

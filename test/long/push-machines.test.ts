@@ -94,18 +94,20 @@ for (const mode of ["overlay", "tmpfs"] as const) {
     expect(m.machine.sshPort).toBeGreaterThan(0);
     const there = async () => (await debcastOk(["ssh", "dev", "-C", p.dir, "--", "cat /etc/demo 2> /dev/null; cat /etc/machine-id; findmnt -no FSTYPE /"])).stdout.trim().split("\n");
     const [id] = await there();
-    edit("base/demo.ts", demo('write("/etc/demo", "live\\n"); write("/etc/demo2", "live\\n");'));
-    expect(await push()).toMatchObject({ volatile: true, sent: ["/etc/demo", "/etc/demo2"] });
+    edit("base/demo.ts", demo('write("/etc/demo", "live\\n"); write("/etc/demo2", "live\\n"); write("/home/dlog/.demo", "a seed\\n");'));
+    expect(await push()).toMatchObject({ volatile: true, sent: ["/etc/demo", "/etc/demo2", "/home/dlog/.demo"] });
     expect(await there()).toEqual(["live", id, mode]);
     const refused = await debcast(["push", "dev", "-C", p.dir, "--reboot"]);
     expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining("is in RAM")]);
 
     // Against what the disk holds, which is not what runs.
-    edit("base/demo.ts", demo('write("/etc/demo", "kept\\n"); inImage`rm /etc/motd`;'));
+    edit("base/demo.ts", demo('write("/etc/demo", "kept\\n"); write("/home/dlog/.demo", "a seed\\n"); inImage`rm /etc/motd`;'));
     const r = await push("--persist", "--reboot");
     expect(r).toMatchObject({ rebooted: true });
-    expect(r.sent).toEqual(["/etc/demo"]);
+    expect(r.sent).toEqual(["/etc/demo", "/home/dlog/.demo"]);
     expect(await there()).toEqual(["kept", id, mode]);
+    // It was in RAM already, and is what the image brings.
+    expect((await debcastOk(["ssh", "dev", "-C", p.dir, "--", "cat /home/dlog/.demo"])).stdout).toBe("a seed\n");
     const after = await debcastOk(["ssh", "dev", "-C", p.dir, "--", "ls /etc/demo2 /etc/motd 2>&1; ls /persist; cat /var/lib/debcast/mark | head -1; ls /var/lib/debcast"]);
     expect(after.stdout).toMatch(/^ls: cannot access '\/etc\/demo2'.*\nls: cannot access '\/etc\/motd'.*\netc\nlost\+found\nimage=[0-9a-f]{64}\nmark\n$/);
     expect(await push()).toMatchObject({ sent: [] });

@@ -10,7 +10,7 @@ const host = async (word: string) => {
 };
 
 test("names of conf/devices.ts come first, with their defaults", async () => {
-  const p = project(devices(`  gw1: { host: "root@10.0.0.7" },\n  "hall-2.north": { host: "dlog@[fd00::7]:2222", image: "base", protect: ["/srv/db"], ssh: ["ProxyJump=gate"] },\n  vm: { host: "elsewhere" },`));
+  const p = project(devices(`  gw1: { host: "root@10.0.0.7" },\n  "hall-2.north": { host: "dlog@[fd00::7]:2222", image: "base", protect: ["/srv/db", "/lib/firmware", "/library"], ssh: ["ProxyJump=gate"] },\n  vm: { host: "elsewhere" },`));
   expect(await devicesOf(p, ["gw1", "hall-2.north", "vm"], "base")).toMatchInlineSnapshot(`
     [
       {
@@ -26,6 +26,8 @@ test("names of conf/devices.ts come first, with their defaults", async () => {
         "port": 2222,
         "protect": [
           "/srv/db",
+          "/usr/lib/firmware",
+          "/library",
         ],
         "ssh": [
           "ProxyJump=gate",
@@ -101,7 +103,7 @@ test("every mistake in conf/devices.ts, with its place", async () => {
   const p = project(devices(`  gw1: { hots: "root@10.0.0.7" },
   gw2: { host: "-oProxyCommand=sh", port: 0, image: "bsae" },
   gw3: { host: "root@x:22", port: 23, protect: "/srv" },
-  gw4: { host: "x", protect: ["/srv/", "srv"], ssh: ["-v"] },
+  gw4: { host: "x", protect: ["/srv/", 5, "srv"], ssh: ["-v"] },
   "gw 5": { host: "x" },
   gw6: 7,`));
   expect(await messageOf(p, () => devicesOf(p, ["gw1"], "base"))).toMatchInlineSnapshot(`
@@ -133,11 +135,15 @@ test("every mistake in conf/devices.ts, with its place", async () => {
 
     hint: it is something like "/srv"
 
-    error: conf/devices.ts:6:40: \`protect\` of \`gw4\` has \`"srv"\` in it
+    error: conf/devices.ts:6:40: \`protect\` of \`gw4\` has \`5\` in it
 
     hint: it is something like "/srv"
 
-    error: conf/devices.ts:6:54: \`ssh\` of \`gw4\` has \`"-v"\` in it
+    error: conf/devices.ts:6:43: \`protect\` of \`gw4\` has \`"srv"\` in it
+
+    hint: it is something like "/srv"
+
+    error: conf/devices.ts:6:57: \`ssh\` of \`gw4\` has \`"-v"\` in it
 
     hint: it is something like "ProxyJump=gate"
 
