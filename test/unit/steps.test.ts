@@ -49,7 +49,7 @@ function runSteps(p: Place, run: (c: Steps) => void | Promise<void>, phase: "bef
     whereOf: (e: unknown) => ({ file: "base/x.ts", line: Number(/steps\.test\.ts:(\d+)/.exec((e as Error).stack!)?.[1]), scriptlet: "x" }),
   } as unknown as PlannedScriptlet;
   return runScriptlets([s], {
-    plan: { scriptlets: [s], conf: { name: "t" } } as unknown as Plan,
+    plan: { project: { dir: p.top }, scriptlets: [s], conf: { name: "t" } } as unknown as Plan,
     phase, root: p.root, sandbox: { tools: "", epoch: 0 }, epoch: 20_000 * 86_400, emit: () => {}, log: () => {}, downloads: () => "",
     secrets: openSecrets({ secretsDir: join(p.top, "secrets") }, { DEBCAST_SECRET_WIFI_KEY: "correct horse" }),
   });
