@@ -1,22 +1,24 @@
 // Layers and what they rest on: hand edits in the image, caches that somebody touched, two builds at once, no overlays.
 import { createHash } from "node:crypto";
-import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { shelfDir } from "../../lib/layers/shelf.ts";
-import { debcast, debcastOk, ownDownloads, project, sharedDownloads } from "./debcast.ts";
+import { debcast, debcastOk, ownDownloads, project } from "./debcast.ts";
 
 const conf = `import { defineImage } from "debcast";
 export default defineImage({ suite: "trixie", arch: "amd64", components: ["main"], hostname: "layers", scriptlets: ["host", "apt-sources", "one", "two"] });
 `;
-const one = `import { need, run } from "debcast";
+/** Layers of earlier runs of these tests are none of this one's. */
+const run = `// ${Date.now()}\n`;
+const one = `${run}import { need, run } from "debcast";
 need("minbase");
 run(({ write, mkdir }) => {
   write("/etc/one.conf", "one\\n");
   mkdir("/srv/one");
 });
 `;
-const two = `import { need, run } from "debcast";
+const two = `${run}import { need, run } from "debcast";
 need("minbase");
 run(({ inImage, append }) => {
   inImage\`ln /usr/bin/true /usr/local/bin/also-true; rm -rf /srv/one; mkdir -p /srv/one/new; echo two >>/etc/extra.txt\`;
@@ -131,29 +133,40 @@ test("with --keep-edits they stay, also the next time", async () => {
   expect(readFileSync(image("etc/one.conf"), "utf8")).toBe("one, changed\ntwo\n");
 });
 
+/** Downloads that may be spoilt; they are there once the lock is. */
+function spoilable(): string {
+  const dir = join(p.dir, "spoilable");
+  return existsSync(dir) ? dir : ownDownloads(dir, [join(p.dir, "conf/layered.lock")]);
+}
+
 /** A plain file of the largest layer. */
-function fileInLayers(): string {
-  const dir = shelfDir(sharedDownloads);
+function fileInLayers(downloads: string): string {
+  const dir = shelfDir(downloads);
   const state = JSON.parse(readFileSync(join(p.dir, "out/layered.state.json"), "utf8")) as { trees: string[] };
   return join(dir, state.trees[0]!, "etc/debian_version");
 }
 
 test("a layer with a flipped byte, or a file that is gone, is found, said and made again", async () => {
+  writeFileSync(join(p.dir, "base/one.ts"), one.replace('"one\\n"', '"one, changed\\n"'));
   await build();
+  const downloads = spoilable();
+  const buildThere = (...args: string[]) => debcastOk(["image", "-c", "layered", "-C", p.dir, ...args], { downloads });
+  await buildThere("--no-cache");
   const whole = await tarball("whole");
   for (const spoil of [(f: string) => flip(f), (f: string) => rmSync(f)]) {
-    spoil(fileInLayers());
+    spoil(fileInLayers(downloads));
     writeFileSync(join(p.dir, "base/one.ts"), one.replace('"one\\n"', `"${Math.random()}\\n"`));
-    const r = await build();
+    const r = await buildThere();
     expect(r.stderr).toMatch(/warning: `\/etc\/debian_version` of the cached layer `essential packages` was touched since it was made: the layer is made again/);
     writeFileSync(join(p.dir, "base/one.ts"), one.replace('"one\\n"', '"one, changed\\n"'));
-    await build();
+    await buildThere();
     expect(await tarball("again")).toBe(whole);
   }
 });
 
 test("check --caches finds what was touched, and takes it out of use", async () => {
-  const downloads = ownDownloads(join(p.dir, "own-downloads"), [join(p.dir, "conf/layered.lock")]);
+  await build();
+  const downloads = spoilable();
   const own = (...args: string[]) => debcast([args[0]!, "-c", "layered", "-C", p.dir, ...args.slice(1)], { downloads });
   expect((await own("image", "--no-cache")).status).toBe(0);
   const whole = await tarball("whole");
@@ -162,9 +175,7 @@ test("check --caches finds what was touched, and takes it out of use", async () 
   const tars = readdirSync(store).filter((f) => f.endsWith(".tar")).map((f) => join(store, f)).sort((a, b) => statSync(b).size - statSync(a).size);
   flip(tars[0]!);
   rmSync(tars[1]!);
-  const layers = join(downloads, "layers", readdirSync(join(downloads, "layers"))[0]!);
-  const state = JSON.parse(readFileSync(join(p.dir, "out/layered.state.json"), "utf8")) as { trees: string[] };
-  flip(join(layers, state.trees[0]!, "etc/debian_version"));
+  flip(fileInLayers(downloads));
   const r = await own("check", "--caches");
   expect(r.status).toBe(1);
   expect(r.stdout).toContain(`${tars[0]!.split("/").pop()!} is not what`);
@@ -178,7 +189,8 @@ test("check --caches finds what was touched, and takes it out of use", async () 
 
 test("gc keeps what the lock and the image need", async () => {
   await build();
-  const r = await debcastOk(["gc", "--keep", "1000T", "-C", p.dir]);
+  // Others may be building from those that all share.
+  const r = await debcastOk(["gc", "--keep", "1000T", "-C", p.dir], { downloads: spoilable() });
   expect(r.stdout).toMatch(/^nothing to remove: /);
   expect((await debcast(["gc", "--keep", "much", "-C", p.dir])).stderr).toContain("`much` is no size");
 });
