@@ -54,7 +54,6 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
     await stage(c.emit, "finish", () => cleanUp(w));
     await w.typed;
     if (await isSpoilt(w)) {
-      await Promise.allSettled(w.beside);
       await w.close();
       return undefined;
     }
@@ -65,7 +64,6 @@ async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Buil
     const [{ paths, bytes }] = await Promise.all([publisher.record(), w.close()]);
     writeRebuild(w, publisher.before);
     w.log.end();
-    await Promise.allSettled(w.beside);
     await removeTree(failedTree(o.files.image));
     return { image: o.files.image, paths, bytes };
   } catch (e) {

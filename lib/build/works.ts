@@ -60,7 +60,7 @@ export interface Works {
   /** What steps of scriptlets made, so far. */
   readonly made: Made[];
   readonly ids: { ledger: Ledger };
-  /** What goes on beside the chain; each is waited for before the build ends, well or badly. */
+  /** What goes on beside the chain; `close` waits for each of it. */
   readonly beside: Promise<unknown>[];
   /** Around the run() of each scriptlet, for `try`. */
   readonly around?: (scriptlet: PlannedScriptlet, root: string, work: () => Promise<void>) => Promise<void>;
@@ -90,6 +90,7 @@ export async function openWorks(c: Context, p: Prepared, o: { plain: string; aga
   return {
     c, p, typed, deferring, deferred: openDeferred(deferring), chain, shelf, installed, inputs, log, store, sandbox, made: [], beside, ids: { ledger: pinned(p.lock.ledger, p.conf.users) }, ...(o.around && { around: o.around }),
     close: async () => {
+      await Promise.allSettled(beside);
       installed.digests?.save();
       await chain.close();
       if (store.called()) await (await store().catch(() => undefined))?.close();

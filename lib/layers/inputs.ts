@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpat
 import { join, relative } from "node:path";
 import { engineKey, engineRoot } from "../engine.ts";
 import type { LockedDeb } from "../lock.ts";
-import type { Conf, Plan, PlannedScriptlet } from "../plan/plan.ts";
 import { isOwn } from "../plan/own.ts";
+import type { Conf, Plan, PlannedScriptlet } from "../plan/plan.ts";
 import { secretName } from "../plan/values.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Inputs } from "./shelf.ts";

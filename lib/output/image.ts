@@ -9,6 +9,7 @@ import { pathsOf } from "../layers/delta.ts";
 import { differences, photo, records, type Photo } from "../layers/photo.ts";
 import type { Inputs } from "../layers/shelf.ts";
 import type { Project } from "../project.ts";
+import { isBelow } from "../rootfs/paths.ts";
 import { removeTree, walk } from "../rootfs/tree.ts";
 import { run } from "../run.ts";
 import type { Sources } from "./sources.ts";
@@ -125,10 +126,6 @@ interface Syncing {
   /** Whether a path is somebody's own, or has such a one at or below it. */
   kept(path: string): boolean;
   holdsKept(path: string): boolean;
-}
-
-function isBelow(path: string, top: string): boolean {
-  return path === top || path.startsWith(`${top}/`);
 }
 
 /** Takes a path away, but for what is kept below it. */

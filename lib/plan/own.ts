@@ -1,6 +1,7 @@
 // What a scriptlet calls its own: what lies in its project, with it, or in debcast. What a link leads to elsewhere is nobody's input.
 import { realpathSync } from "node:fs";
 import { engineRoot } from "../engine.ts";
+import { isBelow } from "../rootfs/paths.ts";
 import type { Plan, PlannedScriptlet } from "./plan.ts";
 
 /** Whether a path that is there leads to something of the scriptlet's own. */
@@ -8,7 +9,7 @@ export function isOwn(plan: Pick<Plan, "project">, s: Pick<PlannedScriptlet, "fo
   const real = realPathOf(path);
   return real !== undefined && [plan.project.dir, engineRoot, s.folder].some((dir) => {
     const own = realPathOf(dir);
-    return own !== undefined && (real === own || real.startsWith(`${own}/`));
+    return own !== undefined && isBelow(real, own);
   });
 }
 

@@ -1,7 +1,8 @@
 // What a device lacks to be an image, told from inventories alone.
+import { isBelow } from "../rootfs/paths.ts";
 import type { Item, Items } from "./inventory.ts";
 import { same } from "./inventory.ts";
-import { isBelow, type Whose } from "./protect.ts";
+import type { Whose } from "./protect.ts";
 
 export interface Delta {
   /** Paths that are to become what they are in the image. */

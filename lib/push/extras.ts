@@ -1,6 +1,6 @@
 // What lies on a device and is not in the image, where it is not known which image the device is of.
+import { isBelow } from "../rootfs/paths.ts";
 import { readable } from "./inventory.ts";
-import { isBelow } from "./protect.ts";
 import type { Remote } from "./remote.ts";
 
 /**

@@ -1,4 +1,5 @@
 // What on a device is the device's own, and a push leaves alone.
+import { isBelow } from "../rootfs/paths.ts";
 import { asBytes } from "./inventory.ts";
 
 /**
@@ -38,11 +39,6 @@ export function guard(added: readonly string[]): (path: string) => Whose {
     // The directories themselves are the image's.
     return seeds.some((p) => path !== p && isBelow(path, p)) ? "seed" : "image";
   };
-}
-
-/** Whether a path is `top` or lies below it. */
-export function isBelow(path: string, top: string): boolean {
-  return path === top || path.startsWith(`${top}/`);
 }
 
 /** Mounts of a device, from its /proc/mounts: what is mounted on / is what a push is about. */

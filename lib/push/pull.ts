@@ -7,11 +7,12 @@ import { packagesOf, type Packages } from "../inspect/packages.ts";
 import { readTarball } from "../inspect/tarball.ts";
 import { admin, freeName, type Entry, type Kind, type Tree } from "../inspect/tree.ts";
 import type { Made } from "../made.ts";
+import { isBelow } from "../rootfs/paths.ts";
 import type { Connection } from "./connection.ts";
 import { itemsOf } from "./deviceitems.ts";
 import { asBytes, readable, type Item, type Items, type Type } from "./inventory.ts";
 import type { Kept } from "./kept.ts";
-import { guard, isBelow } from "./protect.ts";
+import { guard } from "./protect.ts";
 
 /** What a running system makes and changes of itself. */
 const volatile = [

@@ -51,3 +51,8 @@ function linkTarget(path: string): string | undefined {
     return undefined;
   }
 }
+
+/** Whether a path is `top` or lies below it. */
+export function isBelow(path: string, top: string): boolean {
+  return path === top || path.startsWith(`${top}/`);
+}

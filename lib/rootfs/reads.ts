@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, renameSync, writeFileSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { resolveIn } from "./paths.ts";
+import { isBelow, resolveIn } from "./paths.ts";
 import { walking } from "./tree.ts";
 
 export interface Reads {
@@ -66,7 +66,7 @@ export function openDigests(file: string): KnownDigests {
     digest: (root, o, changed) => {
       const all = [...changed];
       // A directory that went or was replaced shows itself by not being there, or by what is in it now.
-      const same = (path: string) => existsSync(resolveIn(root, path)) && !all.some((c) => c === path || c.startsWith(`${path}/`));
+      const same = (path: string) => existsSync(resolveIn(root, path)) && !all.some((c) => isBelow(c, path));
       return sha256(o.paths.map((path) => `${path} ${same(path) ? one(root, path, o) : pathDigest(root, path, o)}`).join("\n"));
     },
     save: () => {

@@ -3,6 +3,7 @@ import { lstatSync, lutimesSync, readFileSync, readdirSync, renameSync, type Sta
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { run } from "../run.ts";
+import { isBelow } from "./paths.ts";
 
 /** Calls `visit` for every path below `root`, parents first, names in byte order; `path` begins with `/` and counts from `root`. */
 export function walk(root: string, visit: (path: string, stat: Stats) => void): void {
@@ -53,7 +54,7 @@ export async function removeTree(dir: string): Promise<void> {
 
 function mountsBelow(dir: string): string[] {
   const points = readFileSync("/proc/self/mountinfo", "utf8").split("\n").map((l) => l.split(" ")[4] ?? "");
-  return points.map((p) => p.replace(/\\([0-7]{3})/g, (_, o: string) => String.fromCharCode(Number.parseInt(o, 8)))).filter((p) => p === dir || p.startsWith(`${dir}/`));
+  return points.map((p) => p.replace(/\\([0-7]{3})/g, (_, o: string) => String.fromCharCode(Number.parseInt(o, 8)))).filter((p) => isBelow(p, dir));
 }
 
 /** A copy with owners, modes, times, links and attributes. */

@@ -9,6 +9,7 @@ import type { Device } from "../push/devices.ts";
 import type { Result } from "../push/many.ts";
 import { nextChange, photograph, type Photo } from "../push/watched.ts";
 import { renderErrors } from "../report.ts";
+import { isBelow } from "../rootfs/paths.ts";
 import { pushAll, sameRemarks } from "./push.ts";
 import type { Pushed } from "./pushone.ts";
 import type { Context } from "./verb.ts";
@@ -88,7 +89,7 @@ function watchedRoots({ project }: Context, confs: readonly string[]): Set<strin
 /** `before` the build, with what it has brought to light: the lock that it wrote, and what is watched only now. */
 function afterBuild(before: Photo, after: Photo, roots: ReadonlySet<string>): Photo {
   const isLock = (path: string) => path.endsWith(".lock");
-  const isNew = (path: string) => ![...roots].some((root) => path === root || path.startsWith(`${root}/`));
+  const isNew = (path: string) => ![...roots].some((root) => isBelow(path, root));
   return new Map([...[...before].filter(([path]) => !isLock(path)), ...[...after].filter(([path]) => isLock(path) || isNew(path))]);
 }
 

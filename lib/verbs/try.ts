@@ -34,7 +34,6 @@ export const verb: Verb = {
       await runAll(w);
       await w.chain.look((tree) => openShell(c, w, tree));
     } finally {
-      await Promise.allSettled(w.beside);
       await w.close();
       await removeTree(root);
     }
