@@ -26,7 +26,8 @@ export async function readAccounts(remote: Remote, o: { device: string; image: R
     throw new UserError("push.accounts", `the line of \`${account}\` in ${file} of \`${o.device}\` is not UTF-8, and cannot be merged with the image's`, { hint: `correct it on the device: debcast ssh ${o.device}`, exit: exitStatus.device });
   }
   // A grep that was killed must not cost a device its accounts. One file or another may be absent: that is 2.
-  if (status > 2 || !/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", `/etc/passwd of \`${o.device}\` could not be read, or has no root in it`, { hint: `debcast ssh ${o.device} -- cat /etc/passwd`, exit: exitStatus.device });
+  if (status > 2) throw new UserError("push.accounts", `the files of accounts of \`${o.device}\` could not be read: grep ended there with ${status}`, { hint: `debcast push ${o.device}   # once more: it may have been short of memory`, exit: exitStatus.device });
+  if (!/^root:/m.test(device.get("/etc/passwd") ?? "")) throw new UserError("push.accounts", `/etc/passwd of \`${o.device}\` could not be read, or has no root in it`, { hint: `debcast ssh ${o.device} -- cat /etc/passwd`, exit: exitStatus.device });
   return accountFiles.flatMap((file) => {
     const image = o.image[file];
     if (image === undefined) return [];

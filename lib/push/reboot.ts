@@ -36,7 +36,7 @@ async function look(device: Device): Promise<Hello> {
 }
 
 function checked(device: Device, hello: Hello, image: PushImage): Hello {
-  if (hello.mark.image !== image.inventory.id) throw new UserError("push.reboot-other", `\`${device.name}\` came back as something else than what was pushed`, { details: hello.refused, exit: exitStatus.device });
+  if (hello.mark.image !== image.inventory.id) throw new UserError("push.reboot-other", `\`${device.name}\` came back as something else than what was pushed`, { details: hello.refused, hint: hello.refused === undefined ? undefined : "debcast disk   # a larger root, or less in it", exit: exitStatus.device });
   const { items } = image.inventory;
   const kernels = [...items.keys()].flatMap((p) => (p.startsWith("/boot/vmlinuz-") ? [p.slice("/boot/vmlinuz-".length)] : []));
   if (kernels.length > 0 && !kernels.includes(hello.kernel)) throw new UserError("push.reboot-kernel", `\`${device.name}\` runs the kernel ${hello.kernel}, which the image has not (it has ${kernels.join(", ")})`, { hint: `debcast ssh ${device.name} -- sudo boot-entries`, exit: exitStatus.device });

@@ -41,9 +41,12 @@ test("an id that the device gave to somebody else is told", () => {
 });
 
 test("files of accounts that cannot be read, or merged, say whose they are and where to look", async () => {
-  const read = (...lines: string[]) => readAccounts({ ask: async () => ({ status: 0, lines }) } as unknown as Remote, { device: "gw1", image: {}, was: [] });
+  const ended = (status: number, ...lines: string[]) => readAccounts({ ask: async () => ({ status, lines }) } as unknown as Remote, { device: "gw1", image: {}, was: [] });
+  const read = (...lines: string[]) => ended(0, ...lines);
   await expect(read("/etc/passwd:root:x:0:0", "/etc/shadow:j\ufffdrg:!:1:")).rejects.toMatchObject({
     message: "the line of `j\ufffdrg` in /etc/shadow of `gw1` is not UTF-8, and cannot be merged with the image's", hint: "correct it on the device: debcast ssh gw1",
   });
   await expect(read("/etc/group:root:x:0:")).rejects.toMatchObject({ message: "/etc/passwd of `gw1` could not be read, or has no root in it", hint: "debcast ssh gw1 -- cat /etc/passwd" });
+  await expect(ended(137, "/etc/passwd:root:x:0:0")).rejects.toMatchObject({ message: "the files of accounts of `gw1` could not be read: grep ended there with 137" });
+  expect(await ended(2, "/etc/passwd:root:x:0:0")).toEqual([]);
 });
