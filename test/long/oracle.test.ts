@@ -15,8 +15,8 @@ afterAll(() => rmSync(parent, { recursive: true, force: true }));
 
 const first = Number(process.env.DEBCAST_TEST_SEED ?? Math.floor(Math.random() * 1e9));
 
-test.skipIf(reason)("the packages of gateway", async () => {
-  expect(await unexpectedOfConf(parent, "gateway")).toEqual([]);
+test.skipIf(reason)("the packages of base", async () => {
+  expect(await unexpectedOfConf(parent, "base")).toEqual([]);
 });
 
 for (let n = 0; n < 20; n++) {
