@@ -2,10 +2,10 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { defineConfig } from "vitest/config";
 
 /** Those of real that take longest, begun first: whoever ends alone leaves a processor idle. */
-const longest = ["root-modes", "oracle", "disk", "boot-test", "image", "bench", "push", "stick", "edits", "push-user"];
+const longest = ["root-modes", "oracle", "push", "boot-test", "disk", "bench", "layers", "layer-keys", "stick", "kill", "image"];
 
-/** What looks at the whole machine, or spoils the caches that all share. */
-const alone = ["host-unchanged", "layers"].map((name) => `test/real/${name}.test.ts`);
+/** What looks at the whole machine. */
+const alone = ["test/real/host-unchanged.test.ts"];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
