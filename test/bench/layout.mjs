@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { madeHere } from "./library.mjs";
 
 /** Small packages that need nothing but what every image has; each round adds another, so that no cache knows it. */
 export const smallPackages = ["tree", "hello", "pv", "dos2unix", "figlet", "jo", "time", "zip", "patch"];
@@ -35,10 +36,13 @@ export function copyDownloads(downloads, root) {
   }
 }
 
-/** Locks of an earlier time in the same scratch directory stay where debcast has none of its own: they say what is measured. */
+/**
+ * Locks of an earlier time in the same scratch directory stay where debcast has none of its own: they say what is measured. But not one
+ * that names what is in no archive, as a run that was ended leaves it.
+ */
 function replaceByCopy(to, from) {
   const locks = existsSync(to) ? readdirSync(to).filter((f) => f.endsWith(".lock")).map((f) => [join(to, f), readFileSync(join(to, f))]) : [];
   rmSync(to, { recursive: true, force: true });
   cpSync(from, to, { recursive: true });
-  for (const [path, content] of locks) if (!existsSync(path)) writeFileSync(path, content);
+  for (const [path, content] of locks) if (!existsSync(path) && !content.includes(madeHere)) writeFileSync(path, content);
 }

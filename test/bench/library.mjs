@@ -9,13 +9,16 @@ import { dirname, join } from "node:path";
 /** zlib: dpkg, apt, the kernel's tools and the initramfs hold it or are linked with it. */
 export const libraryPackage = "zlib1g";
 
+/** In the version of each that was made here, and in the lock of a run that was ended meanwhile. */
+export const madeHere = "+bench";
+
 /** Makes it out of the .deb `from`, into the directory of that. The fields of its paragraph in a lock. */
 export function anotherVersion(deb, { from, scratch, mark }) {
   const tree = join(scratch, "library");
   rmSync(tree, { recursive: true, force: true });
   mkdirSync(scratch, { recursive: true });
   execFileSync("dpkg-deb", ["--raw-extract", from, tree]);
-  const version = `${deb.version}+bench${mark}`;
+  const version = `${deb.version}${madeHere}${mark}`;
   const library = changeLibrary(tree, version);
   replaceIn(join(tree, "DEBIAN/md5sums"), new RegExp(`^[0-9a-f]{32}(?=  ${library.replace(/[.+]/g, "\\$&")}$)`, "m"), md5(join(tree, library)));
   replaceIn(join(tree, "DEBIAN/control"), /^Version: .*$/m, `Version: ${version}`);

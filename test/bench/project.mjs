@@ -30,12 +30,12 @@ export function openProject({ workspace, engine }) {
     scriptlet: (name, text) => writeScriptlet(dir, name, text),
     image: (conf) => at(`image/${conf}`),
     out: (name) => at(`out/${name}`),
-    /** Where a locked .deb lies in our cache. */
     /** Package lists of the archive as debcast fetched them, the largest (main) first. */
     packageLists: () => {
       const dir = join(downloads, "index");
       return readdirSync(dir).filter((f) => f.endsWith(".Packages")).map((f) => join(dir, f)).sort((a, b) => statSync(b).size - statSync(a).size);
     },
+    /** Where a locked .deb lies in our cache. */
     deb: (deb) => join(downloads, "deb.trixie.amd64", deb.filename.split("/").at(-1)),
 
     async build(conf, name, options) {
