@@ -12,7 +12,6 @@ import { scriptlets } from "./build/scriptlets.ts";
 import { cleanUp, makeCaches, settleTree } from "./build/settle.ts";
 import { openWorks, type Works } from "./build/works.ts";
 import { stage } from "./events.ts";
-import type { Photo } from "./layers/photo.ts";
 import { idOf, memoDir } from "./layers/shelf.ts";
 import { failedTree, workTree, type ImageFiles } from "./output/image.ts";
 import type { Prepared } from "./prepare.ts";
@@ -30,8 +29,6 @@ export interface Built {
 export interface BuildOptions {
   readonly files: ImageFiles;
   readonly keepEdits: boolean;
-  /** The photo of the image as it was. */
-  readonly seen: Promise<Photo | undefined>;
 }
 
 /** Makes the whole image. On failure the tree stays for `shell --failed`, and the image that was there is untouched. */
@@ -46,11 +43,11 @@ export async function buildImage(c: Context, p: Prepared, o: BuildOptions): Prom
 async function buildOnce(c: Context, p: Prepared, o: BuildOptions): Promise<Built | undefined> {
   const plain = workTree(o.files.image);
   const w = await openWorks(c, p, { plain });
-  const publisher = openPublisher(w, { ...o.files, keepEdits: o.keepEdits, seen: o.seen });
+  const publisher = openPublisher(w, { ...o.files, keepEdits: o.keepEdits });
   try {
     await install(w, publisher);
     await runAll(w, publisher);
-    publisher.lookAgain();
+    publisher.look();
     await stage(c.emit, "finish", () => cleanUp(w));
     await w.typed;
     if (await isSpoilt(w)) {

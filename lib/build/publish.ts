@@ -19,8 +19,6 @@ import type { Works } from "./works.ts";
 
 export interface PublishOptions extends ImageFiles {
   readonly keepEdits: boolean;
-  /** The photo of the image as it was when the build began. */
-  readonly seen: Promise<Photo | undefined>;
 }
 
 export interface Publisher {
@@ -30,9 +28,9 @@ export interface Publisher {
   grown(share: number): void;
   /** Nothing is made of the tree for a while: a copy that was begun takes up what came since. */
   catchUp(): void;
-  /** Takes another look at the image: somebody may have edited it since the build began. */
-  lookAgain(): void;
-  /** Brings the image up to `root`, which is the finished tree. */
+  /** Begins to look for edits by hand: late, because they can be made while the build goes on. */
+  look(): void;
+  /** Brings the image up to `root`, which is the finished tree. After `look`. */
   publish(root: string): Promise<void>;
   /** After `publish`: what went into the image is on record. */
   record(): Promise<ImageState>;
@@ -45,8 +43,7 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
   let copy: { readonly trees: readonly string[]; readonly done: Promise<void> } | undefined;
   let kept: readonly string[] = [];
   let decided = false;
-  let { seen } = o;
-  const opened = performance.now();
+  let seen: Promise<Photo | undefined> = Promise.resolve(undefined);
 
   const begin = () => {
     if (copy || !w.chain.layered) return;
@@ -99,8 +96,8 @@ export function openPublisher(w: Works, o: PublishOptions): Publisher {
       const [before, now] = [copy, w.chain.trees()];
       keepCopy({ trees: now, done: before.done.then(() => w.chain.look((root) => bringUp(root, { had: before.trees, now }))) });
     },
-    lookAgain: () => {
-      if (before && performance.now() - opened > 500) seen = imagePhoto(o);
+    look: () => {
+      if (before) seen = imagePhoto(o);
     },
     publish: async (root) => {
       const edits = before ? await handEdits(o, seen) : undefined;

@@ -24,13 +24,12 @@ export const verb: Verb = {
     // What belongs to subordinate ids can only be looked at from here.
     const done = ownerMap() === "root" ? undefined : await nothingMoved(c, files);
     if (done) return done;
-    const seen = imagePhoto(files);
     const [{ prepare }, { buildImage }, { upToDate }] = [await import("../prepare.ts"), await import("../build.ts"), await import("../build/uptodate.ts")];
     const p = await prepare(c);
     const real = filesOf(c, p.conf.name);
-    const state = real.image === files.image && !existsSync(failedTree(real.image)) ? await upToDate(c, p, { files, seen }) : undefined;
+    const state = real.image === files.image && !existsSync(failedTree(real.image)) ? await upToDate(c, p, files) : undefined;
     if (state) return unchanged(files, state);
-    const built = await buildImage(c, p, { files: real, keepEdits: c.options["keep-edits"] === true, seen: real.image === files.image ? seen : imagePhoto(real) });
+    const built = await buildImage(c, p, { files: real, keepEdits: c.options["keep-edits"] === true });
     return told(built);
   },
 };
@@ -40,9 +39,8 @@ async function nothingMoved(c: Context, files: ImageFiles): Promise<Outcome | un
   const state = c.cache ? readState(files) : undefined;
   // What a failed build left goes with the next good one.
   if (!state?.sources || state.always || state.kept.length > 0 || existsSync(failedTree(files.image))) return undefined;
-  const seen = imagePhoto(files);
   if (!sourcesSame(state.sources)) return undefined;
-  const edits = await handEdits(files, seen);
+  const edits = await handEdits(files, imagePhoto(files));
   return edits?.length === 0 ? unchanged(files, state) : undefined;
 }
 
