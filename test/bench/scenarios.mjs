@@ -19,13 +19,15 @@ export const scenarios = [
   },
   {
     name: "nothing", image: "gateway", title: "nothing changed",
-    prepare: ({ project }) => project.ready("gateway"),
+    prepare: ({ project }) => project.build("gateway", "ready"),
   },
   {
     name: "line", image: "gateway", title: "one line of a run() changed",
     async prepare({ project, mark }) {
+      const planned = project.planned("gateway");
+      project.edits.changeLine(planned, `before ${mark}`);
       await project.ready("gateway");
-      return `in ${project.edits.changeLine(project.planned("gateway"), mark)}`;
+      return `in ${project.edits.changeLine(planned, mark)}`;
     },
     proves: ({ tree, mark }) => readFileSync(join(tree, "etc/bench-line"), "utf8") === `${mark}\n` || "the new line is not in the image",
   },
@@ -91,7 +93,7 @@ export const scenarios = [
   },
   {
     name: "minbase-nothing", image: "minbase", title: "minbase, nothing changed",
-    prepare: ({ project }) => project.ready("minbase"),
+    prepare: ({ project }) => project.build("minbase", "ready"),
   },
 ];
 
