@@ -85,9 +85,12 @@ export async function recordVerified(files: readonly { path: string; sha256: str
   await Promise.all([...byDir].map(([dir, lines]) => append(dir, lines)));
 }
 
-/** SHA-256 of a file, and what stat said about it; undefined if it changed meanwhile. */
+/** SHA-256 of a file, and what stat said about it; undefined if it changed meanwhile, or is gone. */
 async function hashFile(path: string): Promise<{ sha256: string; stats: BigIntStats } | undefined> {
-  const file = await open(path);
+  const file = await open(path).catch((e: NodeJS.ErrnoException) => {
+    if (e.code !== "ENOENT") throw e;
+  });
+  if (!file) return undefined;
   try {
     const stats = await file.stat({ bigint: true });
     const sha256 = stats.size <= wholeLimit ? await hashWhole(await file.readFile()) : await hashStream(file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 }));

@@ -1,6 +1,6 @@
 // downloads/index/: Packages files by the SHA-256 of the compressed file that they came from, as the Release and the lock
 // name it. One counts when its list of names is there (written last) and it still has the hash that the list says.
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { checkCached, markVerified } from "../cache.ts";
 import { indexedSha256, indexPackages } from "../deb/index.ts";
@@ -91,27 +91,36 @@ function compressedName(i: IndexItem): string {
   return `${i.sha256}${/\.[a-z]+$/.exec(i.path)?.[0] ?? ".plain"}`;
 }
 
+/** Where another process was after the same, it may have unpacked it and taken the compressed file away by now. */
 async function unpack(from: string, to: string): Promise<void> {
+  const compressed = await open(from).catch((e: NodeJS.ErrnoException) => {
+    if (e.code === "ENOENT" && indexedSha256(to) !== undefined) return undefined;
+    throw e;
+  });
+  if (compressed === undefined) return;
   const temporary = `${to}.${process.pid}`;
-  if (from.endsWith(".xz")) await unxz(from, temporary);
-  else if (from.endsWith(".gz")) await writeFile(temporary, await gunzip(from));
-  else await writeFile(temporary, await readFile(from));
+  try {
+    if (from.endsWith(".xz")) await unxz(compressed, temporary);
+    else await writeFile(temporary, from.endsWith(".gz") ? await gunzip(compressed) : await compressed.readFile());
+  } finally {
+    await compressed.close();
+  }
   await rename(temporary, to);
   const sha256 = indexPackages(to);
   await markVerified(to, sha256);
   await rm(from, { force: true });
 }
 
-async function unxz(from: string, to: string): Promise<void> {
+async function unxz(from: FileHandle, to: string): Promise<void> {
   const file = await open(to, "w");
   try {
-    await run(["xz", "-T0", "-dc", from], { stdout: file.fd, what: "could not decompress a package index" });
+    await run(["xz", "-T0", "-dc"], { stdin: from.fd, stdout: file.fd, what: "could not decompress a package index" });
   } finally {
     await file.close();
   }
 }
 
-async function gunzip(from: string): Promise<Buffer> {
+async function gunzip(from: FileHandle): Promise<Buffer> {
   const { gunzipSync } = await import("node:zlib");
-  return gunzipSync(await readFile(from), { maxOutputLength: 1 << 30 });
+  return gunzipSync(await from.readFile(), { maxOutputLength: 1 << 30 });
 }
