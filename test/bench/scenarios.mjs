@@ -19,7 +19,7 @@ export const scenarios = [
   },
   {
     name: "nothing", image: "gateway", title: "nothing changed",
-    prepare: ({ project }) => project.build("gateway", "ready"),
+    prepare: async ({ project }) => void (await project.build("gateway", "ready")),
   },
   {
     name: "line", image: "gateway", title: "one line of a run() changed",
@@ -93,7 +93,7 @@ export const scenarios = [
   },
   {
     name: "minbase-nothing", image: "minbase", title: "minbase, nothing changed",
-    prepare: ({ project }) => project.build("minbase", "ready"),
+    prepare: async ({ project }) => void (await project.build("minbase", "ready")),
   },
 ];
 
