@@ -7,9 +7,12 @@ import { sync } from "./workspace.mjs";
 
 const packageSteps = [50, 100, 200, 400, 800];
 const scriptletSteps = [10, 30, 100, 300, 1000];
+const planned = { scriptlets: 1000, debs: 1500 };
 
 /** A set that the archive's own mistakes or debcast's check refuse is replaced by the next seed's. */
 const seedsTried = 8;
+
+const noIndex = "the package list of the lock's archive is not in downloads/index";
 
 /**
  * Sets of packages beside minbase, each a part of the next: [{ debs, seconds: […] }], and the seed. Cold: only the .debs are there.
@@ -17,7 +20,7 @@ const seedsTried = 8;
  */
 export async function packageGrowth({ project, workspace, runs, seed, say }) {
   const index = archiveIndex(project);
-  if (index === undefined) return { notMeasured: "the package list of the lock's archive is not in downloads/index" };
+  if (index === undefined) return { notMeasured: noIndex };
   const set = await acceptedSet({ project, index, seed, say });
   if (set === undefined) return { notMeasured: `debcast refuses the sets of seeds ${seed} to ${seed + seedsTried - 1}` };
   const points = [];
@@ -68,15 +71,15 @@ function archiveIndex(project) {
   return existsSync(file) ? parseIndex(readFileSync(file, "utf8")) : undefined;
 }
 
-/** Scriptlets that write one file each, with everything of minbase warm: [{ scriptlets, seconds: […] }], and planning the most of them. */
+/** Scriptlets that write one file each, with everything of minbase warm: [{ scriptlets, seconds: […] }]. */
 export async function scriptletGrowth({ project, workspace, runs, say }) {
   const points = scriptletSteps.map((scriptlets) => ({ scriptlets, seconds: [] }));
-  const plan = [];
   await project.ready("minbase");
   for (let round = 1; round <= runs; round++) {
     for (const point of points) {
       const mark = `${Date.now()}`;
-      const conf = writeScriptlets(project, point.scriptlets, mark);
+      // New content each time, so that no layer of an earlier run fits.
+      const conf = writeScriptlets(project, "written", point.scriptlets, (_, name) => `run(({ write }) => {\n  write("/etc/bench/${name}", "${mark}\\n");\n});\n`);
       sync();
       const { seconds } = await project.build(conf, "scriptlets");
       mustBeWritten(project.image(conf), point.scriptlets, mark);
@@ -84,10 +87,30 @@ export async function scriptletGrowth({ project, workspace, runs, say }) {
       point.seconds.push(seconds);
       say(`growth: ${point.scriptlets} scriptlets ${seconds.toFixed(2)} s`);
     }
-    plan.push((await project.plan(`scriptlets-${scriptletSteps.at(-1)}`)).seconds);
     await workspace.purge();
   }
-  return { points, plan: { scriptlets: scriptletSteps.at(-1), seconds: plan } };
+  return { points };
+}
+
+/** Planning alone: scriptlets that ask for many .debs between them. These are locked, and need not be here. */
+export async function planGrowth({ project, runs, seed, say }) {
+  const index = archiveIndex(project);
+  if (index === undefined) return { notMeasured: noIndex };
+  for (let s = seed; s < seed + seedsTried; s++) {
+    const [debs] = closedSet(index, { has: project.closure("minbase").map((d) => d.name), steps: [planned.debs], seed: s }) ?? [];
+    if (debs === undefined) continue;
+    const conf = writeScriptlets(project, "planned", planned.scriptlets, (i) => debs.filter((_, k) => k % planned.scriptlets === i).map((name) => `installDeb("${name}");\n`).join(""));
+    try {
+      await project.makeLock(conf);
+    } catch (e) {
+      say(`growth: the set of seed ${s} is not one to plan (${e.message.split("\n").slice(1, 12).join(" ").slice(0, 400)})`);
+      continue;
+    }
+    const seconds = [];
+    for (let round = 1; round <= runs; round++) seconds.push((await project.plan(conf)).seconds);
+    return { scriptlets: planned.scriptlets, debs: project.closure(conf).length, seconds };
+  }
+  return { notMeasured: `the sets of seeds ${seed} to ${seed + seedsTried - 1} cannot be locked` };
 }
 
 function mustBeWritten(tree, count, mark) {
@@ -96,13 +119,11 @@ function mustBeWritten(tree, count, mark) {
   if (right !== count) throw new Unlike(`${right} of ${count} scriptlets' files are in the image`);
 }
 
-/** New content each time, so that no layer of an earlier run fits. The conf's name. */
-function writeScriptlets(project, count, mark) {
-  const conf = `scriptlets-${count}`;
-  const names = Array.from({ length: count }, (_, i) => `written-${count}-${i}`);
-  for (const name of names) {
-    project.scriptlet(name, `import { run } from "debcast";\n\nrun(({ write }) => {\n  write("/etc/bench/${name}", "${mark}\\n");\n});\n`);
-  }
+/** `count` scriptlets, of which each says `text(NUMBER, NAME)`. The name of a conf with them and minbase's lock. */
+function writeScriptlets(project, kind, count, text) {
+  const conf = `${kind}-${count}`;
+  const names = Array.from({ length: count }, (_, i) => `${conf}-${i}`);
+  names.forEach((name, i) => project.scriptlet(name, `import { installDeb, run } from "debcast";\n\n${text(i, name)}`));
   project.conf(conf, names);
   project.lock.copy("minbase", conf);
   return conf;

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { floorRound, tarRound } from "./floor.mjs";
-import { packageGrowth, scriptletGrowth } from "./growth.mjs";
+import { packageGrowth, planGrowth, scriptletGrowth } from "./growth.mjs";
 import { machineFacts } from "./machine.mjs";
 import { openProject } from "./project.mjs";
 import { formatReport, summary } from "./report.mjs";
@@ -13,7 +13,7 @@ import { drawChart } from "./svg.mjs";
 import { openWorkspace } from "./workspace.mjs";
 
 /** Beside the scenarios: name → of which image, or none. */
-const others = { tar: "gateway", floor: "gateway", "growth-packages": undefined, "growth-scriptlets": undefined };
+const others = { tar: "gateway", floor: "gateway", "growth-packages": undefined, "growth-scriptlets": undefined, "growth-plan": undefined };
 
 const fairness = [
   "The same packages in the same versions on both sides, compared after every build (dpkg's status file); a difference ends the bench.",
@@ -102,6 +102,7 @@ async function growth({ report, options, project, workspace, chosen, say }) {
   report.growth = {
     ...(chosen.others.has("growth-packages") ? { packages: await packageGrowth(o) } : {}),
     ...(chosen.others.has("growth-scriptlets") ? { scriptlets: await scriptletGrowth(o) } : {}),
+    ...(chosen.others.has("growth-plan") ? { plan: await planGrowth(o) } : {}),
   };
 }
 

@@ -68,6 +68,8 @@ function openCommands({ dir, downloads, root, workspace }) {
     makeImage: (conf, name, options) => called(`${conf}-${name}`, argv("image", conf, "--quiet"), options),
     /** Everything that wants a mirror; not timed. */
     fetch: (conf) => called(`${conf}-fetch`, argv("fetch", conf)),
+    /** What a conf is to hold, which wants the package lists; not timed. */
+    makeLock: (conf) => called(`${conf}-lock`, argv("lock", conf)),
     /** How long it takes without making an image. */
     plan: (conf) => called(`${conf}-plan`, argv("plan", conf)),
     tar: (conf, file) => called(`${conf}-tar`, argv("tar", conf, "-o", file)),

@@ -71,8 +71,8 @@ function floorLines({ floor }) {
   return floor.length === 0 ? [] : ["the floor", ...floor.map((f) => table(f.title, seconds(f.median), "", "", list(f.runs)))];
 }
 
-function growthLines({ packages, scriptlets }) {
-  return [...packageLines(packages), ...scriptletLines(scriptlets)];
+function growthLines({ packages, scriptlets, plan }) {
+  return [...packageLines(packages), ...scriptletLines(scriptlets), ...planLines(plan)];
 }
 
 function packageLines(packages) {
@@ -91,8 +91,13 @@ function scriptletLines(scriptlets) {
     `scriptlets that write one file each, packages warm; each beyond the first ${least.scriptlets}`,
     grown(`${least.scriptlets} scriptlets`, least.seconds),
     ...more.map((p) => grown(`${p.scriptlets} scriptlets`, p.seconds, each(p))),
-    grown(`planning ${scriptlets.plan.scriptlets} scriptlets alone`, scriptlets.plan.seconds),
   ];
+}
+
+function planLines(plan) {
+  if (plan === undefined) return [];
+  if (plan.notMeasured) return [`planning: not measured, ${plan.notMeasured}`];
+  return [grown(`planning ${plan.scriptlets} scriptlets, ${plan.debs} .debs`, plan.seconds)];
 }
 
 function grown(what, runs, ms) {
