@@ -75,10 +75,8 @@ export async function openWorks(c: Context, p: Prepared, o: { plain: string; aga
   await removeTree(o.plain);
   const shelf = openShelf(shelfDir(c.project.downloads));
   mkdirSync(dirname(o.plain), { recursive: true });
-  const opening = openChain({ layers: process.env.DEBCAST_LAYERS !== "off", shelf, memo: openShelf(memoDir(c.project.downloads)), plain: o.plain, epoch: p.epoch, cache: c.cache, ...(o.again !== undefined && { again: o.again }) });
-  // Read while the first mount is being tried.
   const inputs = inputsOf(c, p);
-  const chain = await opening;
+  const chain = await openChain({ layers: process.env.DEBCAST_LAYERS !== "off", shelf, memo: openShelf(memoDir(c.project.downloads)), plain: o.plain, epoch: p.epoch, cache: c.cache, ...(o.again !== undefined && { again: o.again }) });
   const name = basename(o.plain).replace(/^\.|\.new$/g, "");
   const log = openBuildLog(c.project, name, { mask: p.secrets.mask, ...(c.verbose && { echo: (text) => c.emit({ type: "note", text }) }) });
   const store = once(() => openFilledStore(c, p));
