@@ -62,13 +62,18 @@ function asTar(m: RawMember | undefined, name: string, broken: (why: string) => 
 /** Up to `length` bytes at `offset`; fewer only at the end of the file. */
 export function readAt(fd: number, offset: number, length: number): Buffer {
   const buffer = Buffer.allocUnsafe(length);
+  return buffer.subarray(0, readInto(fd, offset, buffer));
+}
+
+/** Fills `buffer` from `offset` on, and returns how many bytes that are: fewer than it holds only at the end of the file. */
+export function readInto(fd: number, offset: number, buffer: Buffer): number {
   let got = 0;
-  while (got < length) {
-    const n = readSync(fd, buffer, got, length - got, offset + got);
+  while (got < buffer.length) {
+    const n = readSync(fd, buffer, got, buffer.length - got, offset + got);
     if (n === 0) break;
     got += n;
   }
-  return buffer.subarray(0, got);
+  return got;
 }
 
 /** A name out of an archive, fit to be shown. */

@@ -6,7 +6,7 @@ import { UserError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { readContainer, type Container, type Member } from "./ar.ts";
 import { controlLimit, readControl, type Control, type ControlFile } from "./controltar.ts";
-import { decompressInOrder, defaultLimit, faultError, limitFor, xzOf, type Job } from "./decompress.ts";
+import { decompressAll, defaultLimit, faultError, limitFor, xzOf, type Job } from "./decompress.ts";
 import { identity, partOf, readEntry, removeParts, removeStaleParts, writeEntry, type DebFile, type StoredDeb } from "./entry.ts";
 import { scanTar, type Entry } from "./tarscan.ts";
 import { xzSize } from "./xzindex.ts";
@@ -191,7 +191,7 @@ async function runChunk(o: { dir: string; xz: string }, chunk: readonly Piece[])
     }
   }
   try {
-    await decompressInOrder(o, [...work.keys()], (job, fault) => {
+    await decompressAll(o, [...work.keys()], (job, fault) => {
       const { deb, of } = work.get(job)!;
       const base = join(o.dir, deb.sha256);
       if (fault) refuse(deb, faultError(deb.label, fault, job.limit));
