@@ -30,6 +30,8 @@ export interface SandboxOptions {
   readonly stdout?: number;
   /** Directory of the host that is to be seen, read-only, at /mnt. */
   readonly sees?: string;
+  /** Files of the host that are found in the place of files of the image, whose paths must not lead through links. */
+  readonly over?: readonly { readonly from: string; readonly path: string }[];
   /** The host's network, and its resolv.conf laid over the image's. */
   readonly network?: boolean;
   /** fsync and its like do nothing (default true): where `root` does not see to that itself, by a library that each program loads. */
@@ -73,7 +75,7 @@ export async function inSandbox(s: Sandbox, root: string, o: SandboxOptions): Pr
   const inDir = o.cwd === undefined || o.cwd === "/" ? [] : ["/usr/bin/env", `--chdir=${o.cwd}`];
   try {
     return await enter(s, {
-      mounts: [...toolsMounts(preload), ...imageMounts(s.tools, root), ...(o.sees === undefined ? [] : [{ from: o.sees, to: "/image/mnt", options: "bind,ro" }]), ...(resolv?.mounts ?? [])],
+      mounts: [...toolsMounts(preload), ...imageMounts(s.tools, root), ...(o.sees === undefined ? [] : [{ from: o.sees, to: "/image/mnt", options: "bind,ro" }]), ...(o.over ?? []).map(({ from, path }) => ({ from, to: `/image${path}`, options: "bind,ro" })), ...(resolv?.mounts ?? [])],
       argv: ["/usr/sbin/chroot", ...who, "/image", ...inDir, ...o.argv],
       network: o.network === true,
       interactive: o.interactive === true,

@@ -6,6 +6,7 @@ import { UserError, allEnded } from "../errors.ts";
 import type { Ledger } from "../lock.ts";
 import { applyAll, identityOf, openDeferred, remembered, type DeferredOptions, type Outcome } from "../rootfs/deferred.ts";
 import { clean } from "../rootfs/hygiene.ts";
+import { withQuickCopies } from "../rootfs/dracutinstall.ts";
 import { hooksKnown, initramfsReads } from "../rootfs/initramfs.ts";
 import { agrees, applyLedger, withNames, type Settled } from "../rootfs/ledger.ts";
 import { initramfsKernels, settle } from "../rootfs/settle.ts";
@@ -101,7 +102,7 @@ function initramfsOf(w: Works, { root, kernel, o }: { root: string; kernel: stri
   const reads = forget || !w.chain.layered ? "" : [modules, initramfsReads(root, { kernel, changed: w.installed.changed!, identity: o.identity, digest: o.digest, epoch: w.p.epoch })].join(" ");
   // zstd comes to the same bytes with any number of threads.
   const env = { ZSTD_NBTHREADS: String(availableParallelism()) };
-  return remembered(o, root, { name: "initramfs", argv: ["/usr/sbin/update-initramfs", "-c", "-k", kernel], env, reads, forget });
+  return remembered(o, root, { name: "initramfs", argv: ["/usr/sbin/update-initramfs", "-c", "-k", kernel], env, reads, forget, around: withQuickCopies });
 }
 
 /** Trims what scriptlets say at the end, and removes what a build leaves. */

@@ -11,7 +11,7 @@ import { span, type Emit } from "../events.ts";
 import type { Chain, Change } from "../layers/chain.ts";
 import { isGone } from "../layers/delta.ts";
 import { anyStatus, lastLines } from "../run.ts";
-import { inSandbox, type Sandbox } from "../sandbox.ts";
+import { inSandbox, type Sandbox, type SandboxOptions } from "../sandbox.ts";
 import type { Entry } from "../store/store.ts";
 import { fillBeside, settleFills, worthHandingOver } from "./filler.ts";
 import { resolveIn } from "./paths.ts";
@@ -121,11 +121,24 @@ export function surelyCalled(placed: readonly Entry[]): Call[] {
   return [...kernels].map((kernel) => ({ pkg: "-", argv: ["depmod", kernel] }));
 }
 
+export interface Step {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Says what it reads. */
+  readonly reads: string;
+  /** Whether it reads more than that. */
+  readonly forget: boolean;
+  /** Runs it, with what its sandbox finds beside the tree; that makes no difference to what comes of it. */
+  readonly around?: (root: string, run: (finds: Pick<SandboxOptions, "over">) => Promise<void>) => Promise<void>;
+}
+
 /** Runs `argv` in the tree `root`, or takes what it changed the last time that `reads` said the same. */
-export async function remembered(o: DeferredOptions, root: string, step: { name: string; argv: readonly string[]; env?: Readonly<Record<string, string>>; reads: string; forget: boolean }): Promise<Outcome> {
-  const work = (at: string) => span(o.emit, step.name, "deferred", async () => {
-    await inSandbox(await o.sandbox(), at, { argv: step.argv, ...(step.env && { env: step.env }), onOutput: (text) => o.log(step.name, text), what: `settling ${step.name}` });
-  });
+export async function remembered(o: DeferredOptions, root: string, step: Step): Promise<Outcome> {
+  const around = step.around ?? ((_at, run) => run({}));
+  const work = (at: string) => span(o.emit, step.name, "deferred", () => around(at, async (finds) => {
+    await inSandbox(await o.sandbox(), at, { argv: step.argv, ...(step.env && { env: step.env }), ...finds, onOutput: (text) => o.log(step.name, text), what: `settling ${step.name}` });
+  }));
   const inputs = { calls: JSON.stringify(step.argv), reads: step.reads, engine: o.engine, epoch: String(o.epoch) };
   return o.chain.remember({ name: step.name, inputs, root, work, forget: step.forget });
 }
