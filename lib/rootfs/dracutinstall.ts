@@ -4,32 +4,35 @@
 // one cpio(1). Firmware, and whatever else it installs, it copies itself.
 import { copyFileSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { shellQuote } from "../run.ts";
 import type { SandboxOptions } from "../sandbox.ts";
 import { realPath, resolveIn } from "./paths.ts";
 
 /** initramfs-tools calls it by its path, with the directory first: `-D DESTDIR`. */
 const program = "/usr/lib/dracut/dracut-install";
 
-// Modules that are links would be noted, but not what they lead to; whatever is unusual is left to the real one alone.
+// Modules that are links would be noted, but not what they lead to; a version that notes none may do so only with what it has copied.
+// Whatever is unusual is left to the real one alone.
 const script = (real: string) => `#!/bin/sh
-real=${real}
-[ "$1" = -D ] && [ -d "$2/usr/lib/modules" ] && [ ! -L "$2/usr/lib/modules" ] || exec $real "$@"
+real=${shellQuote([real])}
+[ "$1" = -D ] && [ -d "$2/usr/lib/modules" ] && [ ! -L "$2/usr/lib/modules" ] || exec "$real" "$@"
 to=$2
 umask 022
-scratch=$(mktemp -d /dev/shm/dracut-install.XXXXXX) || exec $real "$@"
+scratch=$(mktemp -d /dev/shm/dracut-install.XXXXXX) || exec "$real" "$@"
 trap 'rm -rf $scratch' EXIT
 mkdir -p $scratch/seems/usr/bin $scratch/seems/usr/lib $scratch/seems/usr/lib64 $scratch/seems/usr/sbin $scratch/log
 for dir in bin lib lib64 sbin; do ln -s usr/$dir $scratch/seems/$dir; done
 ln -s /usr/lib/modules $scratch/seems/usr/lib/modules
-as_ever() { $real "$@"; exit; }
+as_ever() { "$real" "$@"; exit; }
 shift 2
-$real -L $scratch/log -D $scratch/seems "$@" >$scratch/said 2>&1 || as_ever -D "$to" "$@"
+"$real" -L $scratch/log -D $scratch/seems "$@" >$scratch/said 2>&1 || as_ever -D "$to" "$@"
 sed -n 's,^/lib/modules/,usr&,p; s,^/usr/lib/modules/,&,p' $scratch/log/*.log | sed 's,^/,,' | sort -u >$scratch/modules
 n=0
 while IFS= read -r module; do
   n=$((n + 1))
   [ -f "/$module" ] && [ ! -L "/$module" ] || as_ever -D "$to" "$@"
 done <$scratch/modules
+[ $n -gt 0 ] || as_ever -D "$to" "$@"
 cat $scratch/said
 echo "dracut-install: $n modules copied at once"
 (cd / && cpio --quiet -pdmu "$to" <$scratch/modules) || exit
