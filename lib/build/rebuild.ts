@@ -42,7 +42,9 @@ function rebuilt(told: readonly Told[], before: ImageState | undefined): Rebuilt
   const known = new Map(before?.links.map((l) => [l.name, l]));
   let last: string | undefined;
   return told.map((t) => {
-    const changed = t.reused ? [] : changedInputs(t, known.get(t.name));
+    const differ = t.reused ? [] : changedInputs(t, known.get(t.name));
+    const isAlways = !t.reused && (t.layer.facts as { always?: boolean } | null)?.always === true;
+    const changed = isAlways && differ.length === 0 ? ["it reads more than its own files, and is run each time"] : differ;
     const link = { link: t.name, reused: t.reused, ms: Math.round(t.ms), changed, ...(!t.reused && changed.length === 0 && last !== undefined && { follows: last }) };
     if (!t.reused) last = t.name;
     return link;

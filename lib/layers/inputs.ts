@@ -1,6 +1,6 @@
 // What goes into each link of a build, by the names that people know it under: the link is made again when one of them differs.
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, realpathSync, statSync, writeFileSync, type Dirent } from "node:fs";
 import { join, relative } from "node:path";
 import { engineKey, engineRoot } from "../engine.ts";
 import type { LockedDeb } from "../lock.ts";
@@ -138,11 +138,20 @@ function contentKey(file: string): string {
   }
 }
 
+/** None of a directory that cannot be read, as of such a file. */
+function entriesOf(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
 function folderInputs(plan: Plan, s: PlannedScriptlet, known: Map<string, string>): Inputs {
   if (!existsSync(s.folder)) return {};
   const found: Record<string, string> = {};
   const add = (dir: string, above: readonly string[]) => {
-    for (const e of readdirSync(dir, { withFileTypes: true })) {
+    for (const e of entriesOf(dir)) {
       const file = join(dir, e.name);
       const name = nameOf(plan, file);
       if (e.isSymbolicLink()) {
