@@ -1,4 +1,5 @@
 // What the command said, without what differs from run to run: directories, times, the lines of stages, versions.
+import { relative } from "node:path";
 import { engineRoot } from "../../lib/engine.ts";
 
 const stages = "load|lock|check|types|fetch|tools|packages|run|settle|finish|image|tar";
@@ -8,6 +9,8 @@ export function said(text: string, dir: string): string {
   return text
     .replaceAll(dir, "PROJECT")
     .replaceAll(engineRoot, "ENGINE")
+    // A place near by is shown as seen from there.
+    .replaceAll(relative(dir, engineRoot), "ENGINE")
     .replace(/(ENGINE\/[\w./-]+):\d+:\d+/g, "$1:LINE")
     .replace(new RegExp(`^(?:${stages}) +[\\d.]+ (?:ms|s|min).*\\n`, "gm"), "")
     .replace(/https?:\/\/[^\s`"]+?(:?)(?=[\s`"]|$)/gm, "URL$1")
