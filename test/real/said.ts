@@ -10,7 +10,7 @@ export function said(text: string, dir: string): string {
     .replaceAll(dir, "PROJECT")
     .replaceAll(engineRoot, "ENGINE")
     // A place near by is shown as seen from there.
-    .replaceAll(relative(dir, engineRoot), "ENGINE")
+    .replaceAll(`${relative(dir, engineRoot)}/base/`, "ENGINE/base/")
     .replace(/(ENGINE\/[\w./-]+):\d+:\d+/g, "$1:LINE")
     .replace(new RegExp(`^(?:${stages}) +[\\d.]+ (?:ms|s|min).*\\n`, "gm"), "")
     .replace(/https?:\/\/[^\s`"]+?(:?)(?=[\s`"]|$)/gm, "URL$1")
