@@ -4,14 +4,14 @@ import { availableParallelism } from "node:os";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./run.mjs";
-import { sync } from "./workspace.mjs";
+import { calm } from "./workspace.mjs";
 
 /** Seconds by name, of one round. The image of `conf` must be there. */
 export async function floorRound({ project, workspace, conf }) {
   const tree = project.image(conf);
   const [copy, links] = ["copy", "links"].map((name) => join(workspace.rivals, `floor-${name}`));
   const timed = async (name, argv) => {
-    sync();
+    calm(project.downloads, tree);
     return (await run(argv, { log: workspace.log(`floor-${name}`) })).seconds;
   };
   const seconds = {
@@ -47,9 +47,9 @@ export async function tarRound({ project, workspace, conf }) {
   const [ours, theirs] = [project.out(`${conf}.tar.zst`), join(workspace.rivals, "tar.tar.zst")];
   for (const path of [ours, theirs]) workspace.aside(path);
   const pipe = `set -o pipefail; tar --create --directory="$1" --format=posix --sort=name --numeric-owner --xattrs --xattrs-include='*' --acls . | zstd -q -T0 -o "$2"`;
-  sync();
+  calm(project.downloads, project.image(conf));
   const own = await project.tar(conf, ours);
-  sync();
+  calm(project.image(conf));
   const gnu = await run(["bash", "-c", pipe, "bash", project.image(conf), theirs], { log: workspace.log("gnu-tar") });
   const bytes = { debcast: statSync(ours).size, "tar | zstd": statSync(theirs).size };
   for (const path of [ours, theirs]) workspace.aside(path);

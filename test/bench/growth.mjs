@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { closedSet, parseIndex } from "./closedset.mjs";
 import { Unlike } from "./rounds.mjs";
-import { sync } from "./workspace.mjs";
+import { calm } from "./workspace.mjs";
 
 const packageSteps = [50, 100, 200, 400, 800];
 const scriptletSteps = [10, 30, 100, 300, 1000];
@@ -28,7 +28,7 @@ export async function packageGrowth({ project, workspace, runs, seed, say }) {
   for (let round = 1; round <= runs; round++) {
     for (const point of points) {
       project.forget();
-      sync();
+      calm(project.downloads);
       const { seconds } = await project.build(point.conf, "growth");
       workspace.aside(project.image(point.conf));
       point.seconds.push(seconds);
@@ -80,7 +80,7 @@ export async function scriptletGrowth({ project, workspace, runs, say }) {
       const mark = `${Date.now()}`;
       // New content each time, so that no layer of an earlier run fits.
       const conf = writeScriptlets(project, "written", point.scriptlets, (_, name) => `run(({ write }) => {\n  write("/etc/bench/${name}", "${mark}\\n");\n});\n`);
-      sync();
+      calm(project.downloads);
       const { seconds } = await project.build(conf, "scriptlets");
       mustBeWritten(project.image(conf), point.scriptlets, mark);
       workspace.aside(project.image(conf));

@@ -19,7 +19,7 @@ const fairness = [
   "The same packages in the same versions on both sides, compared after every build (dpkg's status file); a difference ends the bench.",
   "Nobody uses the network: debcast has its .debs in downloads/, mmdebstrap in apt's cache, debootstrap in its --cache-dir, mkosi in a mirror on this disk.",
   "The rivals' package list is that of the whole archive, on this disk, as a mirror has it: with it they find out what debcast has in its lock. `--closure-list` gives them one of the closure alone.",
-  "The page cache is warm for both: a short build follows one of its kind at once (another line, another package, nothing), because a machine may give back in the minute of a rival's build what it had read. What was removed before is deleted only between rounds, and `sync` runs before each timed part.",
+  "The page cache is warm for both: a machine may give back in the minute of another's build what it had read, so before each timed part all caches that it may use (of debcast, downloads/; of a rival, its repository) are read, after a `sync`. A short build follows one of its kind at once (another line, another package, nothing). What was removed before is deleted only between rounds.",
   "debcast also runs the steps of its scriptlets, checks the result and packs nothing; the others only install. They keep nothing between builds, so whatever changed they start anew.",
   "mmdebstrap runs with its eatmydata hook (no sync in dpkg) and, for the gateway, leaves out the documentation that debcast leaves out there. mkosi runs with --with-docs=no. debootstrap has neither switch.",
 ];

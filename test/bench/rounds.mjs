@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { asInstalled, differing, installed } from "./closure.mjs";
 import { openFarm } from "./repository.mjs";
 import { Failed, run } from "./run.mjs";
-import { sync } from "./workspace.mjs";
+import { calm } from "./workspace.mjs";
 
 /** A comparison that would be of unlike things. */
 export class Unlike extends Error {}
@@ -23,7 +23,7 @@ export function openRounds({ project, workspace, rivals, say, wholeArchive }) {
     const helpers = project.closure("extras").filter((d) => /eatmydata/.test(d.name) && !closure.some((c) => c.name === d.name));
     const repository = farm.repository(withPaths([...closure, ...helpers]), suite);
     const target = join(workspace.rivals, `${rival.name}-${process.pid}-${builds++}`);
-    sync();
+    calm(repository.dir);
     const { seconds } = await run(rival.command({ image, closure, repository, suite, target }), { log: workspace.log(`${rival.name}-${image}`), env: { LC_ALL: "C.UTF-8" } });
     const packages = installed(target);
     workspace.aside(target);
@@ -50,7 +50,7 @@ export function openRounds({ project, workspace, rivals, say, wholeArchive }) {
     const bench = { project, workspace, round, mark: `${Date.now()}`, tree: project.image(image) };
     const before = project.lock.read(image);
     const note = (await scenario.prepare(bench)) ?? undefined;
-    sync();
+    calm(project.downloads);
     const weigh = scenario.weigh === true && round === 1;
     const { seconds, peak } = await project.build(image, scenario.name, { memory: weigh });
     const closure = project.closure(image);
