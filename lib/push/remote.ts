@@ -6,6 +6,7 @@
 import { UserError, exitStatus } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { mountsIn } from "./protect.ts";
+import { fullDisk, isFull } from "./room.ts";
 
 export const state = "/var/lib/debcast";
 export const temporary = `${state}/tmp`;
@@ -165,6 +166,9 @@ export async function openRemote(connection: Connection): Promise<Remote> {
     must: async (line, what) => {
       const r = await ask(line);
       if (r.status === 0) return r.lines;
+      // A shell that cannot write says `I/O error`, whatever is the matter.
+      const room = await ask("room");
+      if (room.status === 0 && isFull(parseRoom(room.lines))) throw fullDisk(connection.device.name, { details: [what, ...r.lines].join("\n") });
       throw new UserError("push.device", `\`${connection.device.name}\`: ${what}`, { details: r.lines.join("\n"), exit: exitStatus.device });
     },
     close: async () => {

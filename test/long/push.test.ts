@@ -198,6 +198,25 @@ test("a disk that fills up meanwhile: said, half pushed, and whole when there is
   rmSync(hog);
   expect((await b.push()).status).toBe(0);
   expect(differing(b.image, b.device.root)).toEqual([]);
+
+  // Nothing is to be sent, so nothing asks for room: what is full is told by whoever cannot write a word of his own.
+  b.put("base/app.ts", app.replace("seq 200", "seq 100"));
+  spawnSync("dd", ["if=/dev/zero", `of=${hog}`, "bs=1M", "count=1000"]);
+  const r = await b.push();
+  expect([r.status, r.stderr.slice(r.stderr.indexOf("error: ")).replace(/sh: \d+/, "sh: LINE")]).toMatchInlineSnapshot(`
+    [
+      3,
+      "error: the disk of \`dev\` is full
+      it cannot be written to
+      sh: LINE: printf: printf: I/O error
+
+    hint: make room on it; what was sent is there, and the rest comes with: debcast push dev
+    ",
+    ]
+  `);
+  rmSync(hog);
+  expect((await b.push()).status).toBe(0);
+  expect(differing(b.image, b.device.root)).toEqual([]);
 });
 
 const nasty = `import { run } from "debcast";
