@@ -190,8 +190,11 @@ test("a disk that fills up meanwhile: said, half pushed, and whole when there is
   await debcastOk(["image", "-q"], { cwd: b.dir });
   const push = startPush(b.dir);
   const hog = join(b.device.root, "var/hog");
-  while (!isHalf(b)) await sleep(5);
+  let senders: number[] = [];
+  while ((senders = push.below(/^rsync /)).length === 0) await sleep(1);
+  for (const pid of senders) process.kill(pid, "SIGSTOP");
   spawnSync("dd", ["if=/dev/zero", `of=${hog}`, "bs=1M", "count=1000"]);
+  for (const pid of senders) process.kill(pid, "SIGCONT");
   const { status, stderr } = await push.ended;
   expect([status, isHalf(b)]).toEqual([3, true]);
   expect(stderr).toContain("error: the disk of `dev` is full");
