@@ -168,7 +168,7 @@ export async function openRemote(connection: Connection): Promise<Remote> {
       if (r.status === 0) return r.lines;
       // A shell that cannot write says `I/O error`, whatever is the matter.
       const room = await ask("room");
-      if (room.status === 0 && isFull(parseRoom(room.lines))) throw fullDisk(connection.device.name, { details: [what, ...r.lines].join("\n") });
+      if (room.status === 0 && isFull(parseRoom(room.lines))) throw fullDisk(connection.device.name, [what, ...r.lines].join("\n"));
       throw new UserError("push.device", `\`${connection.device.name}\`: ${what}`, { details: r.lines.join("\n"), exit: exitStatus.device });
     },
     close: async () => {

@@ -18,7 +18,11 @@ export function isFull(free: Room): boolean {
   return free.bytes < 4096 || free.inodes < 1;
 }
 
-/** `again`: how to go on. */
-export function fullDisk(name: string, { details, again = `what was sent is there, and the rest comes with: debcast push ${name}` }: { details: string; again?: string | undefined }): UserError {
+/** How to go on after a push that broke off. */
+export function resume(name: string): string {
+  return `what was sent is there, and the rest comes with: debcast push ${name}`;
+}
+
+export function fullDisk(name: string, details: string, again = resume(name)): UserError {
   return new UserError("push.full", `the disk of \`${name}\` is full`, { details, hint: `make room on it; ${again}`, exit: exitStatus.device });
 }

@@ -7,7 +7,7 @@ import { anyStatus, lastLines, run, shellQuote } from "../run.ts";
 import type { Connection } from "./connection.ts";
 import type { Pass } from "./delta.ts";
 import { temporary } from "./remote.ts";
-import { fullDisk } from "./room.ts";
+import { fullDisk, resume } from "./room.ts";
 
 export interface RsyncOptions {
   readonly connection: Connection;
@@ -103,8 +103,8 @@ function progress(emit: Emit): (text: string) => void {
 function failure({ connection, again: given }: RsyncOptions, r: { code: number; stderr: string }): UserError | Error {
   const { name } = connection.device;
   const o = { details: lastLines(r.stderr, 8), exit: exitStatus.device };
-  const again = given ?? `what was sent is there, and the rest comes with: debcast push ${name}`;
-  if (/No space left on device|Disk quota exceeded|\(28\)/.test(r.stderr)) return fullDisk(name, { details: o.details, again: given });
+  const again = given ?? resume(name);
+  if (/No space left on device|Disk quota exceeded|\(28\)/.test(r.stderr)) return fullDisk(name, o.details, again);
   if (/Read-only file system/.test(r.stderr)) return new UserError("push.read-only", `the disk of \`${name}\` became read-only: look at its kernel's messages`, { ...o, hint: `debcast ssh ${name} -- sudo dmesg` });
   const lost = connection.broken();
   if (lost) return lost;

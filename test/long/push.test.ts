@@ -10,7 +10,7 @@ import { debcast, debcastOk, isRoot, skipUnless } from "../real/debcast.ts";
 import { editedProject } from "../real/edits.ts";
 import { differing } from "../real/facts.ts";
 import { devicesConf, loopback } from "../real/loopback.ts";
-import { bench, cable, startPush, type Bench } from "../real/pushing.ts";
+import { bench, cable, startPush, whileSendersWait, type Bench } from "../real/pushing.ts";
 import { randomFrom } from "../real/random.ts";
 
 const lacking = ["rsync", "ssh", "getfattr"].filter((name) => spawnSync("which", [name]).status !== 0);
@@ -166,11 +166,7 @@ test("a full disk, a read-only one, no rsync, two pushes at once: said before an
   // One that sends, and is stopped meanwhile.
   b.put("base/app/blob", randomBytes(1_000_000));
   const first = startPush(b.dir);
-  let senders: number[] = [];
-  while ((senders = first.below(/^rsync /)).length === 0) await sleep(1);
-  for (const pid of senders) process.kill(pid, "SIGSTOP");
-  const second = await b.push();
-  for (const pid of senders) process.kill(pid, "SIGCONT");
+  const second = await whileSendersWait(first, () => b.push());
   expect([second.status, second.stderr.slice(second.stderr.indexOf("error: ")).replace(/by \S+@\S+;/, "by WHO;")]).toMatchInlineSnapshot(`
     [
       3,
@@ -190,11 +186,7 @@ test("a disk that fills up meanwhile: said, half pushed, and whole when there is
   await debcastOk(["image", "-q"], { cwd: b.dir });
   const push = startPush(b.dir);
   const hog = join(b.device.root, "var/hog");
-  let senders: number[] = [];
-  while ((senders = push.below(/^rsync /)).length === 0) await sleep(1);
-  for (const pid of senders) process.kill(pid, "SIGSTOP");
-  spawnSync("dd", ["if=/dev/zero", `of=${hog}`, "bs=1M", "count=1000"]);
-  for (const pid of senders) process.kill(pid, "SIGCONT");
+  await whileSendersWait(push, () => spawnSync("dd", ["if=/dev/zero", `of=${hog}`, "bs=1M", "count=1000"]));
   const { status, stderr } = await push.ended;
   expect([status, isHalf(b)]).toEqual([3, true]);
   expect(stderr).toContain("error: the disk of `dev` is full");

@@ -1,12 +1,13 @@
 // Pushes to ten devices at once, one of which is dead and one full; what was changed by hand on one; and a push at every save.
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { command, debcast, debcastOk, isRoot, project, sharedDownloads, skipUnless, type Ran } from "./debcast.ts";
+import { debcast, debcastOk, isRoot, project, skipUnless, type Ran } from "./debcast.ts";
 import { deviceImage, devicesConf, loopback, type Loopback } from "./loopback.ts";
+import { startWatch } from "./pushing.ts";
 
 const missing = ["ssh", "rsync", "setfattr"].filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
 const runs = skipUnless(isRoot && missing.length === 0, `devices on loopback: needs root${missing.length > 0 ? `, and ${missing.join(", ")}` : ""}`);
@@ -192,40 +193,28 @@ test("what is the device's own: homes with their modes, what is protected by any
 });
 
 test("push --watch: a save is on the device seconds later; a mistake is told, and the next save tries again", runs, async () => {
-  const child = spawn(process.execPath, [command, "push", "--watch", "gw1", "gw2"], { cwd: p.dir, env: { ...process.env, DEBCAST_DOWNLOADS: sharedDownloads, NO_COLOR: "1", XDG_RUNTIME_DIR: "" }, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (said += d.toString()));
-  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-  const until = async (what: string, look: () => boolean) => {
-    for (const end = performance.now() + 400_000; !look(); await new Promise((resolve) => setTimeout(resolve, 20))) {
-      if (performance.now() > end || child.exitCode !== null) throw new Error(`${what} does not come; said so far:\n${said}`);
-    }
-  };
-  try {
-    await until("the start", () => /^watching /m.test(said));
-    said = "";
-    const start = performance.now();
-    edit("level = 3");
-    await until("the change", () => devices.slice(0, 2).every((d) => has(d) === "level = 3"));
-    process.stderr.write(`saved, built and on both devices in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
-    await until("its line", () => /2 of 2 in/.test(said));
-    expect(clean(said).replace(/\d\d:\d\d:\d\d/g, "TIME").replace(/in [\d.]+ m?s/, "in TIME").split("\n").toSorted().join("\n").trim()).toMatchInlineSnapshot(`
-      "2 of 2 in TIME
-      gw1        TIME base/app/app.conf: 1 path, SIZE of SIZE sent (TIMES)
-      gw1, gw2: / is in RAM: this lasts until the device is restarted (--persist puts it on its disk)
-      gw2        TIME base/app/app.conf: 1 path, SIZE of SIZE sent (TIMES)"
-    `);
-    said = "";
-    writeFileSync(join(p.dir, "base/app.ts"), 'import { run } from "debcast";\nrun(({ copy }) => { copy("ap.conf", "/etc/app.conf"); });\n');
-    await until("the error", () => /the next save tries again/.test(said));
-    expect(said).toContain("ap.conf");
-    expect(child.exitCode).toBe(null);
-    writeFileSync(join(p.dir, "base/app.ts"), 'import { run } from "debcast";\nrun(({ copy }) => { copy("app.conf", "/etc/app2.conf"); });\n');
-    await until("what is right again", () => devices.slice(0, 2).every((d) => existsSync(join(d.root, "etc/app2.conf")) && !existsSync(join(d.root, "etc/app.conf"))));
-    expect(statSync(join(devices[0]!.root, "etc/app2.conf")).size).toBe(10);
-  } finally {
-    child.kill("SIGINT");
-  }
-  expect(await ended).toBe(130);
-  expect(readdirSync(tmpdir()).filter((f) => f.startsWith(`debcast-ssh-${child.pid}-`))).toEqual([]);
+  await using watch = startWatch(p.dir, "gw1", "gw2");
+  await watch.until("the start", () => /^watching /m.test(watch.said()));
+  watch.forget();
+  const start = performance.now();
+  edit("level = 3");
+  await watch.until("the change", () => devices.slice(0, 2).every((d) => has(d) === "level = 3"));
+  process.stderr.write(`saved, built and on both devices in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+  await watch.until("its line", () => /2 of 2 in/.test(watch.said()));
+  expect(clean(watch.said()).replace(/\d\d:\d\d:\d\d/g, "TIME").replace(/in [\d.]+ m?s/, "in TIME").split("\n").toSorted().join("\n").trim()).toMatchInlineSnapshot(`
+    "2 of 2 in TIME
+    gw1        TIME base/app/app.conf: 1 path, SIZE of SIZE sent (TIMES)
+    gw1, gw2: / is in RAM: this lasts until the device is restarted (--persist puts it on its disk)
+    gw2        TIME base/app/app.conf: 1 path, SIZE of SIZE sent (TIMES)"
+  `);
+  watch.forget();
+  writeFileSync(join(p.dir, "base/app.ts"), 'import { run } from "debcast";\nrun(({ copy }) => { copy("ap.conf", "/etc/app.conf"); });\n');
+  await watch.until("the error", () => /the next save tries again/.test(watch.said()));
+  expect(watch.said()).toContain("ap.conf");
+  expect(watch.isUp()).toBe(true);
+  writeFileSync(join(p.dir, "base/app.ts"), 'import { run } from "debcast";\nrun(({ copy }) => { copy("app.conf", "/etc/app2.conf"); });\n');
+  await watch.until("what is right again", () => devices.slice(0, 2).every((d) => existsSync(join(d.root, "etc/app2.conf")) && !existsSync(join(d.root, "etc/app.conf"))));
+  expect(statSync(join(devices[0]!.root, "etc/app2.conf")).size).toBe(10);
+  expect(await watch.end()).toBe(130);
+  expect(readdirSync(tmpdir()).filter((f) => f.startsWith(`debcast-ssh-${watch.pid}-`))).toEqual([]);
 });

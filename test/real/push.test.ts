@@ -1,13 +1,13 @@
 // `debcast push` to a machine in QEMU: an edit, a package, units, and what each part of it takes. One machine for all of it.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { engineRoot } from "../../lib/engine.ts";
-import { command, debcastOk, sharedDownloads, type project } from "./debcast.ts";
+import { debcastOk, type project } from "./debcast.ts";
 import { devicesConf } from "./loopback.ts";
 import { boot, diskIn, machineProject, noMachines, type Booted } from "./machines.ts";
-import { sshAnswers } from "./pushing.ts";
+import { sshAnswers, startWatch } from "./pushing.ts";
 
 const reason = noMachines();
 if (reason) process.stderr.write(`skipped: pushing to a machine: ${reason}\n`);
@@ -90,29 +90,17 @@ test.skipIf(reason)("a line of a config file: the device has it, and its unit al
 });
 
 test.skipIf(reason)("under --watch a save is on the device, and its unit started again, with no word of ours", async () => {
-  const child = spawn(process.execPath, [command, "push", "--watch", "bench"], { cwd: p.dir, env: { ...process.env, DEBCAST_DOWNLOADS: sharedDownloads, NO_COLOR: "1" }, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (said += d.toString()));
-  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-  const until = async (text: RegExp) => {
-    for (const end = performance.now() + 300_000; !text.test(said); await new Promise((resolve) => setTimeout(resolve, 20))) {
-      if (performance.now() > end || child.exitCode !== null) throw new Error(`${text} does not come; said so far:\n${said}`);
-    }
-  };
-  try {
-    await until(/^watching /m);
-    for (const level of [4, 5, 6]) {
-      said = "";
-      const start = performance.now();
-      edit("base/demo/demo.conf", `level = ${level}\n`);
-      await until(/restarted demo\.service.*\n/);
-      process.stdout.write(`saved under --watch, on the device and restarted after ${Math.round(performance.now() - start)} ms: ${said.trim()}\n`);
-      expect(await m.ask(`cat /etc/demo.conf; until grep -q ${level} /run/demo.seen; do sleep 0.2; done`)).toBe(`level = ${level}`);
-    }
-  } finally {
-    child.kill("SIGINT");
+  await using watch = startWatch(p.dir, "bench");
+  await watch.until("the start", () => /^watching /m.test(watch.said()));
+  for (const level of [4, 5, 6]) {
+    watch.forget();
+    const start = performance.now();
+    edit("base/demo/demo.conf", `level = ${level}\n`);
+    await watch.until("the restart", () => /restarted demo\.service.*\n/.test(watch.said()));
+    process.stdout.write(`saved under --watch, on the device and restarted after ${Math.round(performance.now() - start)} ms: ${watch.said().trim()}\n`);
+    expect(await m.ask(`cat /etc/demo.conf; until grep -q ${level} /run/demo.seen; do sleep 0.2; done`)).toBe(`level = ${level}`);
   }
-  expect(await ended).toBe(130);
+  expect(await watch.end()).toBe(130);
 });
 
 test.skipIf(reason)("a package more: it is there for dpkg, too; a user more: beside one that was made on the device", async () => {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer, connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { command, debcast, debcastOk, project, sharedDownloads, type Ran } from "./debcast.ts";
 import { devicesConf, loopback, type Loopback } from "./loopback.ts";
 
@@ -51,7 +52,7 @@ export async function sshAnswers(port: number): Promise<void> {
       socket.setTimeout(20_000, () => over("")).once("data", (piece) => over(piece.toString())).once("error", () => over("")).once("close", () => over(""));
     });
     if (says.startsWith("SSH-")) return;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
   }
 }
 
@@ -73,6 +74,55 @@ export function startPush(dir: string, ...args: string[]): Started {
     pid: child.pid!,
     ended: new Promise((resolve) => child.on("close", (status) => resolve({ status, stderr }))),
     below: (pattern) => descendants(child.pid!).filter((pid) => pattern.test(commandLine(pid))),
+  };
+}
+
+/** Does something while what the push sends with is stopped. */
+export async function whileSendersWait<T>(push: Started, work: () => T | Promise<T>): Promise<T> {
+  let senders: number[] = [];
+  while ((senders = push.below(/^rsync /)).length === 0) await sleep(1);
+  for (const pid of senders) process.kill(pid, "SIGSTOP");
+  try {
+    return await work();
+  } finally {
+    for (const pid of senders) process.kill(pid, "SIGCONT");
+  }
+}
+
+export interface Watch extends AsyncDisposable {
+  readonly pid: number;
+  /** What it has said since `forget`. */
+  said(): string;
+  forget(): void;
+  /** Waits for what `look` finds; throws with all that was said when it takes too long, or the watch has ended. */
+  until(what: string, look: () => boolean): Promise<void>;
+  readonly isUp: () => boolean;
+  /** Interrupts it; its status. */
+  end(): Promise<number | null>;
+}
+
+/** `push --watch` of these devices, until it is ended. */
+export function startWatch(dir: string, ...devices: string[]): Watch {
+  const child = spawn(process.execPath, [command, "push", "--watch", ...devices], { cwd: dir, env: { ...process.env, DEBCAST_DOWNLOADS: sharedDownloads, NO_COLOR: "1", XDG_RUNTIME_DIR: "" }, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (d: Buffer) => (said += d.toString()));
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const end = () => {
+    child.kill("SIGINT");
+    return ended;
+  };
+  return {
+    pid: child.pid!,
+    said: () => said,
+    forget: () => void (said = ""),
+    until: async (what, look) => {
+      for (const late = performance.now() + 400_000; !look(); await sleep(20)) {
+        if (performance.now() > late || child.exitCode !== null) throw new Error(`${what} does not come; said so far:\n${said}`);
+      }
+    },
+    isUp: () => child.exitCode === null,
+    end,
+    [Symbol.asyncDispose]: async () => void (await end()),
   };
 }
 
