@@ -1,11 +1,12 @@
 // FILE.bmap: which blocks of a sparse image have to be written, with their SHA-256, so that bmaptool copies a tenth of what dd would, and
-// notices what went wrong. Format 2.0 of the bmap-tools project. Left out is what no file system uses and is all zeros. That is told by
-// the bytes and not by the holes of the file: the same bytes have the same map everywhere.
+// notices what went wrong. Format 2.0 of the bmap-tools project. Left out is what no file system uses. They say so themselves, and not the
+// holes of the file: the same bytes have the same map everywhere.
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, statSync, writeFileSync } from "node:fs";
+import { digestsOf, type Extent } from "./digests.ts";
 import type { Layout } from "./layout.ts";
 import { partOf } from "./own.ts";
-import { unusedOf, type Extent } from "./unused.ts";
+import { unusedOf } from "./unused.ts";
 
 export const blockSize = 4096;
 
@@ -22,67 +23,32 @@ export interface BlockMap {
   readonly bytes: number;
 }
 
-const step = 1 << 20;
-const zeros = Buffer.alloc(step);
+/** Bytes of the longest range; neighbours are what several processors work on. */
+const longest = 16 << 20;
 
-/** The ranges of all blocks but those in `unused` that are all zeros. */
-export function mappedRanges(file: string, unused: readonly Extent[]): BlockMap {
-  const fd = openSync(file, "r");
-  try {
-    const { size } = fstatSync(fd);
-    const buffer = Buffer.allocUnsafe(step);
-    const ranges: Range[] = [];
-    let open: { first: number; hash: ReturnType<typeof createHash> } | undefined;
-    const close = (next: number) => {
-      if (open) ranges.push({ first: open.first, last: next - 1, sha256: open.hash.digest("hex") });
-      open = undefined;
-    };
-    for (const { start, end, used } of pieces(size, unused)) {
-      const piece = buffer.subarray(0, readSync(fd, buffer, 0, end - start, start));
-      for (const [from, to, empty] of used ? [[0, piece.length, false] as const] : runs(piece)) {
-        if (empty) close((start + from) / blockSize);
-        else (open ??= { first: (start + from) / blockSize, hash: createHash("sha256") }).hash.update(piece.subarray(from, to));
-      }
-    }
-    close(Math.ceil(size / blockSize));
-    return { ranges, bytes: size };
-  } finally {
-    closeSync(fd);
-  }
+/** The ranges of all blocks but those that are unused as a whole. `unused` is in the order of the disk. */
+export async function mappedRanges(file: string, unused: readonly Extent[]): Promise<BlockMap> {
+  const { size } = statSync(file);
+  const extents = usedExtents(size, unused);
+  const digests = await digestsOf(file, extents);
+  return { ranges: extents.map(({ start, end }, i) => ({ first: start / blockSize, last: end / blockSize - 1, sha256: digests[i]! })), bytes: size };
 }
 
-/** All of the file; a block that is unused in part is used. */
-function* pieces(size: number, unused: readonly Extent[]): Generator<Extent & { readonly used: boolean }> {
+/** Whole blocks, the last of which the end of the file may be in. */
+function usedExtents(size: number, unused: readonly Extent[]): Extent[] {
+  const found: Extent[] = [];
   let at = 0;
-  function* upTo(end: number, used: boolean) {
-    for (; at < end; at = Math.min(at + step, end)) yield { start: at, end: Math.min(at + step, end), used };
-  }
+  const upTo = (end: number) => {
+    for (; at < end; at = Math.min(at + longest, end)) found.push({ start: at, end: Math.min(at + longest, end) });
+  };
   for (const { start, end } of unused) {
-    yield* upTo(Math.ceil(start / blockSize) * blockSize, true);
-    yield* upTo(Math.floor(end / blockSize) * blockSize, false);
+    const [first, next] = [Math.ceil(start / blockSize) * blockSize, Math.floor(end / blockSize) * blockSize];
+    if (first >= next) continue;
+    upTo(first);
+    at = next;
   }
-  yield* upTo(size, true);
-}
-
-/** Pieces of `b` whose blocks are all zeros, or all not. */
-function* runs(b: Buffer): Generator<[from: number, to: number, empty: boolean]> {
-  if (b.compare(zeros, 0, b.length) === 0) return yield [0, b.length, true];
-  let from = 0;
-  let empty = isEmpty(b, 0);
-  for (let at = blockSize; at < b.length; at += blockSize) {
-    const now = isEmpty(b, at);
-    if (now === empty) continue;
-    yield [from, at, empty];
-    [from, empty] = [at, now];
-  }
-  yield [from, b.length, empty];
-}
-
-function isEmpty(b: Buffer, at: number): boolean {
-  const end = Math.min(at + blockSize, b.length);
-  // Most blocks say with their first byte that they are not.
-  if (b[at] !== 0) return false;
-  return b.compare(zeros, 0, end - at, at, end) === 0;
+  upTo(Math.ceil(size / blockSize) * blockSize);
+  return found;
 }
 
 /** Writes `file`, whose own checksum is taken with zeros in its place. */
@@ -100,8 +66,8 @@ export function mappedBytes(ranges: readonly Range[]): number {
 }
 
 /** Maps the disk `file`, into the file `bmap`. */
-export function mapDisk(file: string, layout: Layout, bmap: string): BlockMap {
-  const map = mappedRanges(file, unusedOf(file, layout));
+export async function mapDisk(file: string, layout: Layout, bmap: string): Promise<BlockMap> {
+  const map = await mappedRanges(file, unusedOf(file, layout));
   writeBmap(bmap, map);
   return map;
 }

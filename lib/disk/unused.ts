@@ -1,13 +1,8 @@
 // What the file systems of a disk have no use for. A block of zeros that one of them uses (a table of FAT, a journal, a file that holds
 // zeros) counts as much as any other where the disk was not blank before: only what is free may be left out.
 import { closeSync, openSync, readSync } from "node:fs";
+import type { Extent } from "./digests.ts";
 import { MiB, type Layout, type Partition } from "./layout.ts";
-
-/** Bytes of the disk, `end` not in it. */
-export interface Extent {
-  readonly start: number;
-  readonly end: number;
-}
 
 /**
  * In the order of the disk. What lies outside of partitions is not in it, nor their first and last MiB: there others are looked for that may

@@ -81,7 +81,7 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
   let map: BlockMap = { ranges: [], bytes: 0 };
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
     await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
-    if (kind === "img") map = await span(c.emit, "block map", "disk", async () => mapDisk(part, m.o.layout, `${m.file}.bmap`));
+    if (kind === "img") map = await span(c.emit, "block map", "disk", () => mapDisk(part, m.o.layout, `${m.file}.bmap`));
   });
   if (kind === "img") return { map, bytes: mappedBytes(map.ranges) };
   mkdirSync(dirname(m.file), { recursive: true });
@@ -103,7 +103,7 @@ async function copyWith(row: DeviceValues, m: Making & { plain: string; file: st
   try {
     copyFileSync(m.plain, part, constants.COPYFILE_FICLONE);
     await setValues(part, row, { ...m.o, mark: await m.o.mark });
-    mapDisk(part, m.o.layout, `${m.file}.bmap`);
+    await mapDisk(part, m.o.layout, `${m.file}.bmap`);
     renameSync(part, m.file);
   } finally {
     rmSync(part, { force: true });

@@ -155,7 +155,7 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
     const layout = stickLayout(starts.layout, bytesOf(files), seed);
     let written = 0;
     await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
-      written = mappedBytes(mapDisk(part, layout, `${file}.bmap`).ranges);
+      written = mappedBytes((await mapDisk(part, layout, `${file}.bmap`)).ranges);
     });
     return { file, bytes: layout.bytes, written };
   } finally {

@@ -13,7 +13,7 @@ import { compareTrees, readTree } from "./treediff.ts";
 const parent = join(engineRoot, "out/disk-test");
 let p: ReturnType<typeof project>;
 
-const wanted = ["sfdisk", "sgdisk", "e2fsck", "dumpe2fs", "debugfs", "fsck.vfat", "mkfs.ext4", "losetup", "zstd"];
+const wanted = ["sfdisk", "sgdisk", "e2fsck", "dumpe2fs", "debugfs", "fsck.vfat", "mcopy", "mkfs.ext4", "losetup", "zstd"];
 const lacking = wanted.filter((name) => !["/usr/bin", "/usr/sbin", "/bin", "/sbin"].some((dir) => existsSync(join(dir, name))));
 const programs = skipUnless(lacking.length === 0, `disks are looked at with ${lacking.join(", ")}, which ${lacking.length === 1 ? "is" : "are"} not installed`);
 const disk = (name: string) => join(p.dir, "out", name);
@@ -156,6 +156,15 @@ function part(file: string, q: Part): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => void execFileSync("losetup", ["-d", path], { env: withSbin }) };
 }
 
+/** The checksums of all files of a partition with FAT. */
+function filesOf(device: string): string[] {
+  const to = join(parent, "fat");
+  rmSync(to, { recursive: true, force: true });
+  mkdirSync(to);
+  execFileSync("mcopy", ["-s", "-n", "-i", device, "::", to], { env: { ...process.env, MTOOLS_SKIP_CHECK: "1" }, stdio: ["ignore", "pipe", "pipe"] });
+  return execFileSync("sh", ["-c", 'cd "$0" && find . -type f -exec sha256sum {} +', to]).toString().trim().split("\n").sort();
+}
+
 /** As dumpe2fs sees it. */
 function freeBlocks(device: string): Set<number> {
   const said = execFileSync("dumpe2fs", [device], { env: withSbin, stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 26 }).toString();
@@ -196,7 +205,11 @@ test.skipIf(programs.skip || mounts.skip)("a device that held something else is 
     const [esp, root] = partitions(disk("base.img")) as [Part, Part];
     using fat = part(backing, esp);
     using ext4 = part(backing, root);
+    using made = part(disk("base.img"), esp);
     check(["fsck.vfat", "-n", fat.path]);
+    const files = filesOf(made.path);
+    expect(files.filter((f) => /\/(BOOTX64\.EFI|linux|initrd)$/.test(f)).length).toBe(3);
+    expect(filesOf(fat.path)).toEqual(files);
     check(["e2fsck", "-fn", ext4.path]);
     const free = freeBlocks(ext4.path);
     const outside = (block: number) => block < esp.start / 4096 || block >= (root.start + root.size) / 4096;

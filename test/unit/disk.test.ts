@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
-import type { Extent } from "../../lib/disk/unused.ts";
+import type { Extent } from "../../lib/disk/digests.ts";
 import { failed, isSame, refusal, type BlockDevice } from "../../lib/disk/device.ts";
 import { parseSet, parseTable } from "../../lib/disk/devices.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
@@ -103,27 +103,26 @@ describe("values of a device", () => {
 
 describe("block map", () => {
   const file = join(dir, "x.img");
-  const bytes = Buffer.alloc(3 * MiB + 4096);
-  bytes.fill(1, 4096, 12288);
-  bytes.fill(2, MiB - 4096, MiB + 4096);
-  bytes[bytes.length - 1] = 3;
+  // Longer than one range, and its end within a block.
+  const bytes = Buffer.alloc(33 * MiB + 512, "debcast");
   writeFileSync(file, bytes);
-  const mapped = (unused: readonly Extent[]) => mappedRanges(file, unused).ranges.map((r) => [r.first, r.last]);
+  const mapped = async (unused: readonly Extent[]) => (await mappedRanges(file, unused)).ranges;
+  const blocks = async (unused: readonly Extent[]) => (await mapped(unused)).map((r) => [r.first, r.last]);
 
-  test("names with its checksum what is used or not zeros", () => {
-    const map = mappedRanges(file, [{ start: 0, end: bytes.length }]);
-    expect(map.ranges.map((r) => [r.first, r.last])).toEqual([[1, 2], [255, 256], [768, 768]]);
-    writeBmap(`${file}.bmap`, map);
-    const text = readFileSync(`${file}.bmap`, "utf8");
-    expect(text).toContain("<MappedBlocksCount> 5 </MappedBlocksCount>");
-    expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 768 <\/Range>/);
+  test("has all blocks but those that are unused as a whole", async () => {
+    expect(await blocks([])).toEqual([[0, 4095], [4096, 8191], [8192, 8448]]);
+    expect(await blocks([{ start: 16384, end: 32768 }, { start: 2 * MiB, end: 33 * MiB }])).toEqual([[0, 3], [8, 511], [8448, 8448]]);
+    expect(await blocks([{ start: 0, end: 16384 + 512 }, { start: 32768 - 512, end: 33 * MiB + 512 }])).toEqual([[4, 7], [8448, 8448]]);
+    expect(await blocks([{ start: 40960 + 512, end: 40960 + 1024 }, { start: MiB, end: 33 * MiB }])).toEqual([[0, 255], [8448, 8448]]);
   });
 
-  test("zeros that a file system uses are in it, and a block that is free in part", () => {
-    expect(mapped([])).toEqual([[0, 768]]);
-    expect(mapped([{ start: 16384, end: 32768 }, { start: 2 * MiB, end: 3 * MiB }])).toEqual([[0, 3], [8, 511], [768, 768]]);
-    expect(mapped([{ start: 16384 + 512, end: 32768 - 512 }, { start: 40960 + 512, end: 40960 + 1024 }])).toEqual([[0, 4], [7, 768]]);
-    expect(mappedRanges(file, []).ranges[0]!.sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+  test("names their checksums", async () => {
+    const ranges = await mapped([{ start: 16384, end: 32768 }]);
+    for (const r of ranges) expect(r.sha256).toBe(createHash("sha256").update(bytes.subarray(r.first * 4096, (r.last + 1) * 4096)).digest("hex"));
+    writeBmap(`${file}.bmap`, { ranges, bytes: bytes.length });
+    const text = readFileSync(`${file}.bmap`, "utf8");
+    expect(text).toContain("<MappedBlocksCount> 8445 </MappedBlocksCount>");
+    expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 0-3 <\/Range>/);
   });
 });
 
