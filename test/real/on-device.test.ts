@@ -1,6 +1,6 @@
 // What base/disk/ brings onto a device, run by itself with file systems that are too small.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -38,7 +38,7 @@ describe.skipIf(mounts.skip)("boot-entries, where not every kernel has room", ()
   writeFileSync(join(dir, "boot-options"), "root=PARTLABEL=root-a rw\n");
   // ext4 is what every kernel has; the device is a loop device.
   const script = source("boot-entries").replaceAll("/boot/", `${boot}/`).replace("-t vfat -o umask=077", "-t ext4").replace("/etc/kernel/boot-options", join(dir, "boot-options"));
-  writeFileSync(join(dir, "boot-entries"), script.replace("/dev/disk/by-partlabel/esp", "$1"));
+  writeFileSync(join(dir, "boot-entries"), script);
   const esp = isRoot ? fileSystem("esp", "12M") : "";
 
   const install = (version: string) => ["vmlinuz", "initrd.img"].forEach((name, i) => writeFileSync(join(boot, `${name}-${version}`), Buffer.alloc((1 + i) * MB, version)));
@@ -79,10 +79,10 @@ describe.skipIf(mounts.skip)("boot-entries, where not every kernel has room", ()
   });
 });
 
-/** A system on `root`, with the programs of this machine, and what lies on `persist`. */
-const started = `set -e
+/** A system on `root`, with the programs of this machine, and what lies on `persist`; `then` is done in it, with /dev/persist the script. */
+const started = (then: string) => `set -e
 mount -o loop "$1" "$3"
-mkdir -p "$3/dev" "$3/proc" "$3/persist" "$3/usr" "$3/etc" "$3/var/lib"
+mkdir -p "$3/dev" "$3/proc" "$3/persist" "$3/usr" "$3/etc" "$3/var/lib" "$3/run"
 mount --bind -o ro /usr "$3/usr"
 for d in bin sbin lib lib64; do [ -e "$3/$d" ] || ln -s "usr/$d" "$3/$d"; done
 mount -t tmpfs dev "$3/dev"
@@ -90,13 +90,14 @@ loop=$(losetup --find --show "$2")
 mkdir -p "$3/dev/disk/by-partlabel"
 cp -a "$loop" "$3/dev/disk/by-partlabel/persist"
 cp -a /dev/null "$3/dev/null"
-cp "$4" "$3/dev/apply"
-mount -o remount,ro "$3"
+cp "$4" "$3/dev/persist"
 status=0
-chroot "$3" sh /dev/apply apply || status=$?
+${then} || status=$?
 losetup -d "$loop"
 grep -c " $3/persist " /proc/mounts || :
 exit $status`;
+
+const persist = join(engineRoot, "base/disk/persist");
 
 describe.skipIf(mounts.skip)("persist apply", () => {
   function applied(bytes: number) {
@@ -108,11 +109,11 @@ describe.skipIf(mounts.skip)("persist apply", () => {
     const old = join(dir, "old");
     mkdirSync(join(old, "opt"), { recursive: true });
     writeFileSync(join(old, "opt/old"), "");
-    const [root, persist] = [fileSystem(`root-${bytes}`, "24M", old), fileSystem(`persist-${bytes}`, "64M", tree)];
+    const [root, kept] = [fileSystem(`root-${bytes}`, "24M", old), fileSystem(`persist-${bytes}`, "64M", tree)];
     const at = join(dir, `at-${bytes}`);
     mkdirSync(at);
-    const { status, said } = run(started, root, persist, at, join(engineRoot, "base/disk/persist"));
-    return { status, said: said.replace(/\d\d+/g, "N"), opt: namesIn(root, "/opt"), persist: namesIn(persist, "/") };
+    const { status, said } = run(started('mount -o remount,ro "$3"; chroot "$3" sh /dev/persist apply'), root, kept, at, persist);
+    return { status, said: said.replace(/\d\d+/g, "N"), opt: namesIn(root, "/opt"), persist: namesIn(kept, "/") };
   }
 
   test("puts into the system what was pushed", () => {
@@ -135,5 +136,59 @@ describe.skipIf(mounts.skip)("persist apply", () => {
         "status": 0,
       }
     `);
+  });
+});
+
+describe.skipIf(mounts.skip)("persist save and restore", () => {
+  const image = join(dir, "image");
+  mkdirSync(join(image, "etc/keys/deep"), { recursive: true });
+  chmodSync(join(image, "etc/keys"), 0o700);
+  writeFileSync(join(image, "etc/keys/deep/a"), "image's\n");
+  writeFileSync(join(image, "etc/other"), "image's\n");
+  symlinkSync("nowhere", join(image, "etc/link"));
+  const kept = isRoot ? fileSystem("persist", "16M") : "";
+  let systems = 0;
+  /** One start of the device: / is the image's again. What it says ends with a count of mounted /persist. */
+  const start = (then: string) => {
+    const at = join(dir, `system-${++systems}`);
+    mkdirSync(at);
+    return run(started(`chroot "$3" sh -c 'sh /dev/persist restore; mount -t proc proc /proc; cd /etc; ${then}'; status=$?; umount "$3/proc"; [ $status = 0 ]`), fileSystem(`image-${systems}`, "16M", image), kept, at, persist);
+  };
+
+  test("what is saved is there after the next start, and directories are the image's", () => {
+    expect(start("echo own > keys/deep/a; echo own > \"with blank\"; chmod 600 keys/deep/a; sh /dev/persist save /etc/keys/deep/a \"/etc/with blank\" /etc/link")).toEqual({ status: 0, said: "1\n" });
+    expect(start("stat -c \"%a %n\" keys keys/deep keys/deep/a; cat keys/deep/a with\\ blank other; readlink link; echo newer > keys/deep/a; sh /dev/persist save /etc/keys/deep/a")).toEqual({
+      status: 0, said: "700 keys\n755 keys/deep\n600 keys/deep/a\nown\nown\nimage's\nnowhere\n1\n",
+    });
+    expect(start("cat keys/deep/a; stat -c %a /persist/etc/keys; ls -A /persist; wc -c < machine-id")).toEqual({ status: 0, said: "newer\n700\netc\nlost+found\n33\n1\n" });
+  });
+
+  test("what cannot be kept is refused, and nothing of it is", () => {
+    expect(start("sh /dev/persist save /etc/other /etc/keys; sh /dev/persist save /etc/none; sh /dev/persist save /tmp/x; ls /persist/etc/other; true")).toMatchInlineSnapshot(`
+      {
+        "said": "1
+      persist: /etc/keys is a directory: name the files in it
+      persist: there is no /etc/none
+      persist: /tmp/x is not in /etc
+      ls: cannot access '/persist/etc/other': No such file or directory
+      ",
+        "status": 0,
+      }
+    `);
+  });
+
+  test("a half of what was begun goes", () => {
+    execFileSync("debugfs", ["-w", "-R", `write ${persist} .new`, kept], { env, stdio: "ignore" });
+    expect(namesIn(kept, "/")).toContain(".new");
+    expect(start("ls -A /persist")).toEqual({ status: 0, said: "etc\nlost+found\n1\n" });
+  });
+
+  test("without the partition the start is told, and goes on", () => {
+    const at = join(dir, "none");
+    mkdirSync(at);
+    const none = join(dir, "no-file-system");
+    execFileSync("truncate", ["-s", "16M", none]);
+    const r = run(started('chroot "$3" sh /dev/persist restore'), fileSystem("image-none", "16M", image), none, at, persist);
+    expect([r.status === 0, r.said.includes("wrong fs type")]).toEqual([false, true]);
   });
 });
