@@ -1,5 +1,5 @@
 // How the system starts from a disk, what of it lasts, and what grows: `disk` of the conf says so, and `debcast disk` makes one.
-import { conf, installDeb, lines, need, run } from "debcast";
+import { conf, installDeb, lines, need, run, runLast } from "debcast";
 
 need("initramfs", "e2fsprogs", "udev");
 
@@ -56,3 +56,11 @@ run(({ write, copy, mkdir, mask, planned }) => {
     `);
   }
 });
+
+// The partition of /var/log is empty at first, and after it was made anew: services find their directories all the same. Those of the
+// journal are systemd's own affair.
+if (hasParts) {
+  runLast(({ inImage }) => {
+    inImage`find /var/log -mindepth 1 -path /var/log/journal -prune -o -path /var/log/private -prune -o -type d -printf ${'d "%p" %#m %U %G\\n'} | LC_ALL=C sort > /etc/tmpfiles.d/var-log.conf`;
+  });
+}

@@ -183,17 +183,22 @@ const cuts = Number(process.env.DEBCAST_TEST_CUTS ?? 50);
 test.skipIf(reason)(`${cuts} power cuts while it writes, seed ${seed}`, async () => {
   const random = randomFrom(seed);
   const disk = await copyOf("overlay");
-  let up = 0;
-  let wipes = 0;
-  for (let cut = 1; cut <= cuts; cut++) {
+  const lasts = "findmnt -no SOURCE /persist /var/log; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; tail -n 1 /etc/saved";
+  let [up, wipes, first] = [0, 0, ""];
+  // One start before the first cut, and one after each.
+  for (let cut = 0; cut <= cuts; cut++) {
     await using m = await boot(disk, { keep: true });
     const now = await m.ask(state);
-    if (now === "running") up++;
-    else process.stderr.write(`cut ${cut}: ${now}: ${await m.ask("systemctl --failed --no-legend --plain || true")}\n`);
     wipes = Number(await m.ask("cat /persist/log-wipes 2>/dev/null || echo 0"));
+    if (cut === 0) await m.ask("yes saved | head -n 20000 > /etc/saved; persist save /etc/saved");
+    const kept = await m.ask(lasts);
+    if (cut === 0) first = kept;
+    else if (now === "running" && kept === first) up++;
+    else process.stderr.write(`cut ${cut}: ${now}: ${await m.ask("systemctl --failed --no-legend --plain || true")}\n${kept}\n`);
     await m.ask("(while :; do dd if=/dev/urandom of=/var/log/w.$((i = (${i:-0} + 1) % 20)) bs=64k count=20 conv=fsync 2>/dev/null; cp /var/log/w.* /tmp/ 2>/dev/null; done) >/dev/null 2>&1 &");
+    await m.ask("(while :; do persist save /etc/saved; done) > /dev/null 2>&1 &");
     await sleep(random() * 4000);
   }
-  process.stderr.write(`${up} of ${cuts} came up running; /var/log was made anew ${wipes} times\n`);
+  process.stderr.write(`${up} of ${cuts} came up running, with what they had saved; /var/log was made anew ${wipes} times\n`);
   expect(up).toBe(cuts);
 });
