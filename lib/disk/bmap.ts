@@ -1,8 +1,8 @@
-// FILE.bmap: which blocks of a sparse image have to be written, with their SHA-256, so that bmaptool copies a tenth of what dd would, and
+// FILE.bmap: which blocks of a sparse image have to be written, with their SHA-256, so that bmaptool copies less than dd would, and
 // notices what went wrong. Format 2.0 of the bmap-tools project. Left out is what no file system uses. They say so themselves, and not the
 // holes of the file: the same bytes have the same map everywhere.
 import { createHash } from "node:crypto";
-import { renameSync, statSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { digestsOf, type Extent } from "./digests.ts";
 import type { Layout } from "./layout.ts";
 import { partOf } from "./own.ts";
@@ -51,8 +51,9 @@ function usedExtents(size: number, unused: readonly Extent[]): Extent[] {
   return found;
 }
 
-/** Writes `file`, whose own checksum is taken with zeros in its place. */
-export function writeBmap(file: string, map: BlockMap): void {
+/** Writes the map of `disk` beside it. Its own checksum is taken with zeros in its place. */
+export function writeBmap(disk: string, map: BlockMap): void {
+  const file = bmapOf(disk);
   const text = (checksum: string) => bmapText(map, checksum);
   const sum = createHash("sha256").update(text("0".repeat(64))).digest("hex");
   const part = partOf(file);
@@ -65,11 +66,16 @@ export function mappedBytes(ranges: readonly Range[]): number {
   return ranges.reduce((sum, r) => sum + r.last - r.first + 1, 0) * blockSize;
 }
 
-/** Maps the disk `file`, into the file `bmap`. */
-export async function mapDisk(file: string, layout: Layout, bmap: string): Promise<BlockMap> {
+/** The map of the disk `file`, which will be `becomes`: no map of what was that before outlasts it. */
+export async function mapDisk(file: string, layout: Layout, becomes: string): Promise<BlockMap> {
   const map = await mappedRanges(file, unusedOf(file, layout));
-  writeBmap(bmap, map);
+  rmSync(bmapOf(becomes), { force: true });
   return map;
+}
+
+/** Where bmaptool looks for it. */
+export function bmapOf(disk: string): string {
+  return `${disk}.bmap`;
 }
 
 function bmapText({ ranges, bytes }: BlockMap, checksum: string): string {

@@ -57,14 +57,15 @@ function freeOfExt4(read: Read): Extent[] {
   const perGroup = superblock.readUInt32LE(32);
   const groups = Math.ceil(blocks / perGroup);
   const descriptors = read(block, groups * 64);
+  const copies = 1 + Math.ceil((groups * 64) / block) + superblock.readUInt16LE(0xce);
   return Array.from({ length: groups }, (_, g) => {
     const d = descriptors.subarray(g * 64, g * 64 + 64);
     const first = g * perGroup;
     const count = Math.min(perGroup, blocks - first);
     const free = d.readUInt16LE(0xc) + d.readUInt16LE(0x2c) * 2 ** 16;
     if (free === 0) return [];
-    // A bitmap that was never written.
-    if ((d.readUInt16LE(0x12) & blockUninit) !== 0) return free === count ? [{ start: first * block, end: (first + count) * block }] : [];
+    // A bitmap that was never written: in use is at most a copy of the superblock and of all descriptors, at the beginning.
+    if ((d.readUInt16LE(0x12) & blockUninit) !== 0) return count - free === 0 || count - free === copies ? [{ start: (first + count - free) * block, end: (first + count) * block }] : [];
     const bitmap = read((d.readUInt32LE(0) + d.readUInt32LE(0x20) * 2 ** 32) * block, block);
     return stretches(count, (i) => (bitmap[i >> 3]! & (1 << (i & 7))) === 0).map((e) => ({ start: (first + e.start) * block, end: (first + e.end) * block }));
   }).flat();

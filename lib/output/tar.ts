@@ -25,8 +25,8 @@ export function compressorFor(file: string): { suffix: string; command?: string 
   });
 }
 
-/** Packs the tree `image` into `file`; returns its size in bytes. The file appears only when it is whole. */
-export async function packTar(o: { image: string; file: string; sandbox: Sandbox }): Promise<number> {
+/** Packs the tree `image` into `file`; returns its size in bytes. The file appears only when it is whole, and `stayed` does not throw. */
+export async function packTar(o: { image: string; file: string; sandbox: Sandbox; stayed: () => void }): Promise<number> {
   const { command } = compressorFor(o.file);
   const part = `${o.file}.part`;
   mkdirSync(dirname(o.file), { recursive: true });
@@ -37,6 +37,7 @@ export async function packTar(o: { image: string; file: string; sandbox: Sandbox
       binds: [{ from: o.image, to: "/image", ro: true }, { from: dirname(o.file), to: "/out" }],
       what: "could not pack the tarball",
     });
+    o.stayed();
   } catch (e) {
     rmSync(part, { force: true });
     throw e;

@@ -1,13 +1,47 @@
-// The image that a verb works on, which has to be there and whole.
-import { existsSync } from "node:fs";
+// The image that a verb works on, which has to be there, whole, of whoever asks, and the same until the verb is done with it.
+import { existsSync, lstatSync, statSync } from "node:fs";
+import { relative } from "node:path";
 import { UserError } from "../errors.ts";
 import { imageFiles, isHalfChanged } from "../output/image.ts";
 import type { Context } from "./verb.ts";
 
-/** Its directory. */
-export function imageOf(c: Context, name: string): string {
+export interface BuiltImage {
+  /** Its directory. */
+  readonly dir: string;
+  /** Throws when a build has changed it since it was asked for: what was made of it holds some of either. */
+  stayed(): void;
+}
+
+export function imageOf(c: Context, name: string): BuiltImage {
   const files = imageFiles(c.project, name);
   if (!existsSync(files.image)) throw new UserError("image.absent", `\`${name}\` has not been built`, { hint: "debcast image" });
   if (isHalfChanged(files)) throw new UserError("image.not-whole", `\`${name}\` is not whole: a build was ended while it brought the image up to date`, { hint: "debcast image" });
-  return files.image;
+  checkOwner(files.image);
+  const last = () => {
+    const photo = statSync(files.photo, { bigint: true, throwIfNoEntry: false });
+    return `${photo?.ino} ${photo?.ctimeNs}`;
+  };
+  const before = last();
+  return {
+    dir: files.image,
+    stayed: () => {
+      if (!isHalfChanged(files) && last() === before) return;
+      throw imageChanged(name);
+    },
+  };
+}
+
+export function imageChanged(name: string): UserError {
+  return new UserError("image.changed", `another build has changed \`${name}\` meanwhile, and nothing was made of it`, { hint: "once that build is done, the same again" });
+}
+
+/** What is root's in the image is the builder's on this machine: whoever else reads it would take somebody for root. */
+function checkOwner(image: string): void {
+  const { uid } = lstatSync(image);
+  const own = process.getuid!();
+  if (uid === own) return;
+  const root = own === 0;
+  throw new UserError("image.owner", `\`${relative(process.cwd(), image)}\` was built by ${root ? `a user (uid ${uid})` : "somebody else"}, and its owners are right for that user alone`, {
+    hint: root ? "make it as that user, without sudo; a disk that was made so is written by\nsudo dd if=out/NAME.img of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy" : "do it as that user, or have an image of your own: a clone, or a project, of yours",
+  });
 }

@@ -1,10 +1,11 @@
-import { copyFileSync, constants, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { mapDisk, mappedBytes, type BlockMap } from "../disk/bmap.ts";
+import { mapDisk, mappedBytes, writeBmap, type BlockMap } from "../disk/bmap.ts";
+import { copyDisk } from "../disk/copy.ts";
 import { described, deviceFor, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
 import { makeDisk } from "../disk/make.ts";
-import { ownDirectory, partOf } from "../disk/own.ts";
+import { ownDirectory } from "../disk/own.ts";
 import { compress, kindOf, toQcow2 } from "../disk/kinds.ts";
 import { diskOfImage } from "../disk/whole.ts";
 import { UserError } from "../errors.ts";
@@ -34,28 +35,35 @@ export const verb: Verb = {
     const values = parseSet((c.options.set as string[] | undefined) ?? []);
     const rows = c.options.table === undefined ? undefined : parseTable(c.options.table as string);
     if (rows && (c.options.device !== undefined || c.options.output !== undefined || Object.keys(values).length > 0)) throw new UserError("disk.table", "`--table` says what the disks are called and what is in them", { hint: "leave out `-o`, `--set` and `--device`" });
-    const file = c.options.output === undefined ? join(c.project.outDir, `${imageName(c.conf)}.img`) : resolve(c.options.output as string);
+    const file = c.options.output === undefined ? join(c.project.outDir, fileOf(imageName(c.conf), values)) : resolve(c.options.output as string);
     if (kindOf(file) !== "img" && c.options.device !== undefined) throw new UserError("disk.device", "a device is written from an .img", { hint: "leave out `-o`" });
     const p = await prepare(c);
     const image = imageOf(c, p.conf.name);
-    const { boot, layout, seed } = diskOfImage(p, image);
+    const { boot, layout, seed } = diskOfImage(p, image.dir);
     const sandbox = await openSandbox(c, p.lock, async () => p);
     const own = ownDirectory(c.project.outDir, `${p.conf.name}.disk`);
     // All of the image is read for it, beside the programs that make the file systems.
     const mark = readImage(c.project, p.conf.name).then(diskMark);
     mark.catch(() => {});
-    const o = { layout, image, sandbox, work: join(own, "values"), mark };
-    const whole = { image, layout, boot, sandbox, work: join(own, "make"), seed };
+    const o = { layout, image: image.dir, sandbox, work: join(own, "values"), mark };
+    const whole = { image: image.dir, layout, boot, sandbox, work: join(own, "make"), seed };
     try {
-      return await (rows ? table(c, { rows, whole, o, own }) : single(c, { file, values, name: p.conf.name, whole, o, own }));
+      const m = { whole, o, own, name: p.conf.name, stayed: image.stayed };
+      return await (rows ? table(c, { ...m, rows }) : single(c, { ...m, file, values }));
     } finally {
       rmSync(own, { recursive: true, force: true });
     }
   },
 };
 
+/** A disk with values of one device is not the one that `vm` and all others start from. */
+function fileOf(name: string, values: DeviceValues): string {
+  if (Object.keys(values).length === 0) return `${name}.img`;
+  return `${values.hostname === undefined || values.hostname === name ? `${name}.set` : values.hostname}.img`;
+}
+
 /** A file, and a device that gets what is in it. */
-async function single(c: Context, m: Making & { file: string; values: DeviceValues; name: string }): Promise<Outcome> {
+async function single(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<Outcome> {
   const { file, whole: { layout } } = m;
   const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
   if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${m.name}\` and loses what is on it`, device.path);
@@ -72,6 +80,10 @@ interface Making {
   readonly o: Omit<Parameters<typeof setValues>[2], "mark"> & { readonly mark: Promise<string> };
   /** A directory of this process's own. */
   readonly own: string;
+  /** Of the conf. */
+  readonly name: string;
+  /** Throws where the image is another one by now. */
+  readonly stayed: () => void;
 }
 
 /** Makes one disk; returns its map, and the bytes that have to be written or that the packed file has. */
@@ -81,31 +93,30 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
   let map: BlockMap = { ranges: [], bytes: 0 };
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
     await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
-    if (kind === "img") map = await span(c.emit, "block map", "disk", () => mapDisk(part, m.o.layout, `${m.file}.bmap`));
+    if (kind !== "qcow2") map = await span(c.emit, "block map", "disk", () => mapDisk(part, m.o.layout, m.file));
+    m.stayed();
   });
-  if (kind === "img") return { map, bytes: mappedBytes(map.ranges) };
   mkdirSync(dirname(m.file), { recursive: true });
-  await (kind === "zst" ? compress(raw, m.file, m.whole.sandbox) : toQcow2(raw, m.file));
-  return { map, bytes: statSync(m.file).size };
+  if (kind === "zst") await compress(raw, m.file, m.whole.sandbox);
+  if (kind === "qcow2") await toQcow2(raw, m.file);
+  else writeBmap(m.file, map);
+  return { map, bytes: kind === "img" ? mappedBytes(map.ranges) : statSync(m.file).size };
 }
 
 /** The first one is made, the others are copies of it with other values. */
 async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }): Promise<Outcome> {
   const plain = join(m.own, "plain.img");
-  await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => {}));
-  const files = m.rows.map((row) => join(c.project.outDir, `${row.hostname}.img`));
+  await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => m.stayed()));
+  const files = m.rows.map((row) => join(c.project.outDir, fileOf(m.name, row)));
   for (const [i, file] of files.entries()) await stage(c.emit, "disk", () => copyWith(m.rows[i]!, { ...m, plain, file }), () => m.rows[i]!.hostname!);
   return { text: files.map((f) => relative(process.cwd(), f)).join("\n"), data: { files } };
 }
 
 async function copyWith(row: DeviceValues, m: Making & { plain: string; file: string }): Promise<void> {
-  const part = partOf(m.file);
-  try {
-    copyFileSync(m.plain, part, constants.COPYFILE_FICLONE);
+  let map: BlockMap | undefined;
+  await copyDisk(m.plain, m.file, async (part) => {
     await setValues(part, row, { ...m.o, mark: await m.o.mark });
-    await mapDisk(part, m.o.layout, `${m.file}.bmap`);
-    renameSync(part, m.file);
-  } finally {
-    rmSync(part, { force: true });
-  }
+    map = await mapDisk(part, m.o.layout, m.file);
+  });
+  writeBmap(m.file, map!);
 }

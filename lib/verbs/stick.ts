@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { runVerb } from "../child.ts";
-import { mapDisk, mappedBytes } from "../disk/bmap.ts";
+import { mapDisk, mappedBytes, writeBmap, type BlockMap } from "../disk/bmap.ts";
 import { bootLoader, type BootFile } from "../disk/boot.ts";
 import { parseSet, templatesOf } from "../disk/devices.ts";
 import { makeDisk, placeFiles } from "../disk/make.ts";
@@ -24,7 +24,7 @@ import { measure } from "../rootfs/tree.ts";
 import { shellQuote } from "../run.ts";
 import { ensureHostPrograms } from "../setup.ts";
 import { openSandbox } from "../tools.ts";
-import { imageOf } from "./built.ts";
+import { imageChanged, imageOf } from "./built.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 /** The conf of the stick's own image. */
@@ -104,11 +104,9 @@ function wordsOf(c: Context): string[] {
 
 /** Both images and the tarball, as far as they are not there or not what the confs say. */
 async function buildAll(c: Context): Promise<void> {
-  const name = imageName(c.conf);
   const o = { ...c, words: wordsOf(c), error: ["stick.build", "there is nothing to put onto a stick"] as const };
   await runVerb("image", o);
-  const [state, tarball] = [imageFiles(c.project, name).state, tarballOf(c)];
-  if (!existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs) await runVerb("tar", o);
+  if (tarballIsOld(c)) await runVerb("tar", o);
   await runVerb("image", { ...o, conf: stickConf });
 }
 
@@ -117,6 +115,12 @@ function onlyRead({ disk, file }: Conf): void {
   if ((disk?.root.mode ?? "rw") === "rw" || disk?.persist !== false) throw new UserError("stick.conf", "nothing may be written to a stick, nor to the disks of a device while it starts", { where: { file }, hint });
   // Partitions go by their names.
   if (disk.data) throw new UserError("stick.conf", "a stick has no `disk.data`: it would mount the data partition of the device that it starts on", { where: { file }, hint });
+}
+
+/** Whether it holds another image than is there now. */
+function tarballIsOld(c: Context): boolean {
+  const [state, tarball] = [imageFiles(c.project, imageName(c.conf)).state, tarballOf(c)];
+  return !existsSync(tarball) || !existsSync(state) || statSync(state).mtimeMs > statSync(tarball).mtimeMs;
 }
 
 function tarballOf(c: Context): string {
@@ -131,7 +135,8 @@ interface Made {
 }
 
 async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; settings: Settings }): Promise<Made> {
-  const [image, own] = [imageOf(c, p.conf.name), imageOf(c, s.conf.name)];
+  const built = [imageOf(c, p.conf.name), imageOf(c, s.conf.name)] as const;
+  const [image, own] = [built[0].dir, built[1].dir];
   const target = diskOfImage(p, image);
   const starts = diskOfImage(s, own, stickRoot);
   const sandbox = await openSandbox(c, p.lock, async () => p);
@@ -148,16 +153,21 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
       name: p.conf.name, image, epoch: p.epoch, content, tarball: { file: tarball, bytes: statSync(tarball).size }, manifest,
       layout: target.layout, seed: target.seed, boot: target.boot, bootLoader: bootLoader(sandbox), templates: templatesOf(image), mark, settings,
     });
+    if (tarballIsOld(c)) throw imageChanged(p.conf.name);
+    const stayed = () => built.forEach((b) => b.stayed());
+    stayed();
     const output = c.options.output as string | undefined;
     if (output?.endsWith("/")) return plain(resolve(output), files);
     const file = output === undefined ? join(c.project.outDir, `${p.conf.name}.stick.img`) : resolve(output);
     const seed = `${target.seed} ${starts.seed}`;
     const layout = stickLayout(starts.layout, bytesOf(files), seed);
-    let written = 0;
+    let map: BlockMap = { ranges: [], bytes: 0 };
     await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
-      written = mappedBytes((await mapDisk(part, layout, `${file}.bmap`)).ranges);
+      map = await mapDisk(part, layout, file);
+      stayed();
     });
-    return { file, bytes: layout.bytes, written };
+    writeBmap(file, map);
+    return { file, bytes: layout.bytes, written: mappedBytes(map.ranges) };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -26,7 +26,7 @@ export const verb: Verb = {
     const file = c.options.output === undefined ? join(c.project.outDir, `${name}.tar.zst`) : resolve(c.options.output as string);
     const image = imageOf(c, name);
     const sandbox = await openSandbox(c, lock, prepared);
-    const bytes = await stage(c.emit, "tar", () => packTar({ image, file, sandbox }), formatBytes);
+    const bytes = await stage(c.emit, "tar", () => packTar({ image: image.dir, file, sandbox, stayed: image.stayed }), formatBytes);
     return { text: `${relative(process.cwd(), file)}: ${formatBytes(bytes)}`, data: { file, bytes } };
   },
 };

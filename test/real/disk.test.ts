@@ -1,9 +1,12 @@
 // `debcast disk`: the same bytes each time, clean file systems, and the tree in it that of the image.
 import { execFileSync, spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { deviceFor, writeDevice } from "../../lib/disk/device.ts";
+import { mke2fs } from "../../lib/disk/filesystems.ts";
+import { MiB, types, uuidFrom, type Partition } from "../../lib/disk/layout.ts";
+import { unusedOf } from "../../lib/disk/unused.ts";
 import { engineRoot } from "../../lib/engine.ts";
 import { epochOf, readLock } from "../../lib/lock.ts";
 import { debcast, debcastOk, isRoot, normalUser, ownDownloads, project, shippedConf, skipUnless } from "./debcast.ts";
@@ -146,6 +149,35 @@ test.skipIf(programs.skip)("values of a device are in its disk, and the file sys
   check(["e2fsck", "-fn", fs]);
 });
 
+test.skipIf(programs.skip)("a table makes a disk for each row, with its holes and its map", async () => {
+  writeFileSync(join(p.dir, "devices.csv"), "hostname,address\ngw-001,192.0.2.1/24\nbase,192.0.2.2/24\n");
+  await debcastOk(["disk", "-C", p.dir, "--table", join(p.dir, "devices.csv")]);
+  // The second is called as the conf is, whose disk is another one.
+  for (const [name, hostname] of [["gw-001", "gw-001"], ["base.set", "base"]] as const) {
+    const file = disk(`${name}.img`);
+    const fs = `${file}?offset=${partitions(file)[1]!.start}`;
+    expect(execFileSync("debugfs", ["-R", "cat /etc/hostname", fs], { env: withSbin, stdio: ["ignore", "pipe", "ignore"] }).toString()).toBe(`${hostname}\n`);
+    expect(statSync(file).blocks * 512).toBeLessThan(statSync(file).size * 0.75);
+    expect(readFileSync(`${file}.bmap`, "utf8")).toContain(`<ImageSize> ${statSync(file).size} </ImageSize>`);
+    check(["e2fsck", "-fn", fs]);
+    rmSync(file);
+  }
+});
+
+test.skipIf(programs.skip)("what an ext4 has no use for is what dumpe2fs says is free, in groups that were never written too", () => {
+  for (const MiBs of [16, 700, 2100]) {
+    const file = join(parent, "empty");
+    const q: Partition = { name: "data", holds: "nothing", type: types.data, uuid: uuidFrom("x"), start: 0, bytes: MiBs * MiB, grows: false };
+    rmSync(file, { force: true });
+    execFileSync("truncate", ["-s", String(q.bytes), file]);
+    const [program, ...words] = mke2fs(q, "x", ["nodiscard", "lazy_itable_init=0"]);
+    execFileSync(program!, [...words, file], { env: withSbin });
+    const ours = unusedOf(file, { id: "", bytes: q.bytes, partitions: [q] }).flatMap(({ start, end }) => Array.from({ length: (end - start) / 4096 }, (_, i) => start / 4096 + i));
+    const theirs = [...freeBlocks(file)].filter((block) => block * 4096 >= MiB && block * 4096 < q.bytes - MiB);
+    expect([MiBs, ours.length, ours.every((block, i) => block === theirs[i])]).toEqual([MiBs, theirs.length, true]);
+  }
+});
+
 function attach(file: string, ...more: string[]): string {
   return execFileSync("losetup", ["--find", "--show", ...more, file], { env: withSbin }).toString().trim();
 }
@@ -266,6 +298,15 @@ test.skipIf(programs.skip)("mistakes", async () => {
     "error: \`none\` lacks the scriptlet \`disk\`, which makes it start from one
 
     hint: scriptlets: ["disk", …],
+    "
+  `);
+  if (mounts.skip) return;
+  chownSync(join(q.dir, "image/none"), 1234, 1234);
+  expect((await said(["disk", "-q"])).replace(/`\S*image\/none`/, "`image/none`")).toMatchInlineSnapshot(`
+    "error: \`image/none\` was built by a user (uid 1234), and its owners are right for that user alone
+
+    hint: make it as that user, without sudo; a disk that was made so is written by
+          sudo dd if=out/NAME.img of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy
     "
   `);
 });

@@ -119,7 +119,7 @@ describe("block map", () => {
   test("names their checksums", async () => {
     const ranges = await mapped([{ start: 16384, end: 32768 }]);
     for (const r of ranges) expect(r.sha256).toBe(createHash("sha256").update(bytes.subarray(r.first * 4096, (r.last + 1) * 4096)).digest("hex"));
-    writeBmap(`${file}.bmap`, { ranges, bytes: bytes.length });
+    writeBmap(file, { ranges, bytes: bytes.length });
     const text = readFileSync(`${file}.bmap`, "utf8");
     expect(text).toContain("<MappedBlocksCount> 8445 </MappedBlocksCount>");
     expect(text).toMatch(/<Range chksum="[0-9a-f]{64}"> 0-3 <\/Range>/);
