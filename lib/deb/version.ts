@@ -7,6 +7,13 @@ export function compareVersions(a: string, b: string): number {
   return Math.sign(compareParts(x.epoch, y.epoch) || compareParts(x.upstream, y.upstream) || compareParts(x.revision, y.revision));
 }
 
+/** Whether it is one at all, by deb-version(7): [EPOCH:]UPSTREAM[-REVISION]. An epoch of more digits is none that dpkg can hold. */
+export function isVersion(version: string): boolean {
+  const { epoch, upstream, revision } = split(version);
+  if (version.includes(":") && !/^[0-9]{1,9}$/.test(epoch)) return false;
+  return /^[0-9][A-Za-z0-9.+~:-]*$/.test(upstream) && /^[A-Za-z0-9.+~]*$/.test(revision) && !version.endsWith("-");
+}
+
 function split(version: string): { epoch: string; upstream: string; revision: string } {
   const colon = version.indexOf(":");
   const rest = version.slice(colon + 1);
