@@ -23,7 +23,7 @@ export declare function after(...names: Name[]): void;
  */
 export declare function installDeb(...debs: [Deb, ...Deb[]]): void;
 type Deb = (keyof Packages & string) | (string & {}) | LocalDeb;
-/** Makes a .deb of the files in `base/NAME/DIR`, laid out as in the image. */
+/** Makes a .deb of the files in `base/NAME/DIR`, laid out as in the image. `units` are enabled, each by its `[Install]`; a template needs a `DefaultInstance`. */
 export declare function buildDeb(dir: string, control: { name: string; version: string; depends?: string[]; units?: Unit[] }): LocalDeb;
 /** A file from elsewhere, fetched with the packages and kept like them. */
 export declare function download(url: string, pin: { sha256: string }): Download;

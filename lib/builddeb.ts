@@ -22,6 +22,8 @@ export interface BuiltDeb {
   readonly path: string;
   readonly sha256: string;
   readonly size: number;
+  /** Its control file. */
+  readonly control: string;
 }
 
 /** Makes the .deb, or leaves it alone when it is there with the same content. */
@@ -29,7 +31,8 @@ export async function buildLocalDeb(o: BuildDebOptions): Promise<BuiltDeb> {
   const data = withParents(readTree(o, ""));
   const files = data.filter((e) => e.content !== undefined);
   if (files.length === 0 && !data.some((e) => e.link !== undefined)) throw mistake(o, "deb.empty", `buildDeb() finds no file in \`${o.dir}\``);
-  const arch = files.map((e) => elfArch(e.content!)).find((a) => a !== undefined) ?? "all";
+  mustBeEnabled(o, files);
+  const arch = archOf(o, files);
   const control = controlText(o.control, { arch, size: installedSize(data) });
   const bytes = writeDeb({ control: controlEntries(o, control, data), data, epoch: o.epoch });
   const sha256 = createHash("sha256").update(bytes).digest("hex");
@@ -40,7 +43,7 @@ export async function buildLocalDeb(o: BuildDebOptions): Promise<BuiltDeb> {
     writeFileSync(`${path}.${process.pid}.part`, bytes);
     renameSync(`${path}.${process.pid}.part`, path);
   }
-  return { path, sha256, size: bytes.length };
+  return { path, sha256, size: bytes.length, control };
 }
 
 // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -76,22 +79,47 @@ function withParents(entries: readonly TarEntry[]): TarEntry[] {
   return [...all.values()].sort((a, b) => (`${a.path}/` < `${b.path}/` ? -1 : 1));
 }
 
-/** Programs make a package one of their architecture; e_machine of elf(5), in little-endian files. */
-function elfArch(content: Uint8Array): string | undefined {
-  const b = Buffer.from(content.buffer, content.byteOffset, content.length);
-  if (b.length < 20 || b.readUInt32BE(0) !== 0x7f454c46) return undefined;
-  return { 3: "i386", 40: "armhf", 62: "amd64", 183: "arm64" }[b.readUInt16LE(18)];
+// ── Architecture ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** By e_machine of elf(5). */
+const machines: Readonly<Record<number, string>> = { 3: "i386", 40: "armhf", 62: "amd64", 183: "arm64", 243: "riscv64" };
+
+/** Programs make a package one of their architecture; what the system neither runs nor loads says nothing of it. */
+function archOf(o: BuildDebOptions, files: readonly TarEntry[]): string {
+  const programs = files.filter(isRun).flatMap((e) => elfMachine(e.content!).map((machine) => ({ path: e.path, machine, arch: machines[machine] })));
+  const unknown = programs.find((p) => p.arch === undefined);
+  if (unknown) throw mistake(o, "deb.arch", `\`${unknown.path}\` is a program for machine ${unknown.machine} of elf.h, for which Debian images are not made`, notRun(unknown.path));
+  const [first] = programs;
+  const other = programs.find((p) => p.arch !== first!.arch);
+  if (other) throw mistake(o, "deb.arch", `\`${first!.path}\` is for \`${first!.arch}\` and \`${other.path}\` for \`${other.arch}\`, and a package has one architecture`, `make two packages of them, or build one of them anew; ${notRun("FILE")}`);
+  return first?.arch ?? "all";
 }
+
+/** Firmware is for the processor of something else, though a linker makes it executable as it does programs. */
+function isRun(e: TarEntry): boolean {
+  if (e.path.startsWith("usr/lib/firmware/")) return false;
+  return e.mode === 0o755 || /^usr\/(local\/)?s?bin\//.test(e.path) || /\.(so(\.[\w.]+)?|ko)$/.test(e.path);
+}
+
+function notRun(path: string): string {
+  return `if it is firmware, which the image does not run: chmod a-x ${path}, or move it below usr/lib/firmware/`;
+}
+
+/** Of a file that is ELF, in the byte order that it names. */
+function elfMachine(content: Uint8Array): number[] {
+  const b = Buffer.from(content.buffer, content.byteOffset, content.length);
+  if (b.length < 20 || b.readUInt32BE(0) !== 0x7f454c46) return [];
+  return [b[5] === 2 ? b.readUInt16BE(18) : b.readUInt16LE(18)];
+}
+
+// ── Control ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** In KiB, as Debian Policy counts: files rounded up, 1 for all else. */
 function installedSize(data: readonly TarEntry[]): number {
   return data.reduce((sum, e) => sum + (e.content ? Math.ceil(e.content.length / 1024) : 1), 0);
 }
 
-// ── Control ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The control file; without `is`, as of a package that holds no programs. */
-export function controlText(c: BuiltControl, is: { arch: string; size: number } = { arch: "all", size: 0 }): string {
+function controlText(c: BuiltControl, is: { arch: string; size: number }): string {
   const fields: [string, string][] = [
     ["Package", c.name],
     ["Version", c.version],
@@ -111,7 +139,7 @@ function controlEntries(o: BuildDebOptions, control: string, data: readonly TarE
   const conffiles = files.filter((e) => e.path.startsWith("etc/"));
   const sums = files.filter((e) => !conffiles.includes(e)).map((e) => `${createHash("md5").update(e.content!).digest("hex")}  ${e.path}\n`);
   const text = (path: string, content: string, mode = 0o644): TarEntry[] => (content === "" ? [] : [{ path, mode, content: Buffer.from(content) }]);
-  const { postinst, prerm, postrm } = unitScripts(unitsToEnable(o, files));
+  const { postinst, prerm, postrm } = unitScripts(o.control.units);
   return [
     ...text("conffiles", conffiles.map((e) => `/${e.path}\n`).join("")),
     ...text("control", control),
@@ -126,18 +154,21 @@ function controlEntries(o: BuildDebOptions, control: string, data: readonly TarE
 
 const unitDirs = ["usr/lib/systemd/system/", "etc/systemd/system/"];
 
-/** Units with an [Install] section; a template counts only with the instance that it is enabled as. */
-function unitsToEnable(o: BuildDebOptions, files: readonly TarEntry[]): string[] {
+/** Units that are named can be: deb-systemd-helper passes over the others without a word. */
+function mustBeEnabled(o: BuildDebOptions, files: readonly TarEntry[]): void {
   const there = new Map(files.flatMap((e) => unitDirs.filter((d) => e.path.startsWith(d)).map((d) => [e.path.slice(d.length), e] as const)));
-  return o.control.units.filter((unit) => {
+  for (const unit of o.control.units) {
     const file = there.get(unit);
     if (!file) {
       const near = nearest(unit, there.keys());
       throw mistake(o, "deb.unit", `the package \`${o.control.name}\` has no unit \`${unit}\``, near ? `did you mean \`${near}\`?` : `it belongs into ${join(o.dir, unitDirs[0]!, unit)}`);
     }
     const text = Buffer.from(file.content!).toString();
-    return /^\[Install\]/m.test(text) && (!unit.includes("@.") || /^DefaultInstance=\S/m.test(text));
-  });
+    const [who, starts] = [`the unit \`${unit}\` of the package \`${o.control.name}\``, unit.includes("@.") ? "a rule of udev or another unit starts its instances" : "another unit starts it"];
+    const cannot = (why: string, add: string) => mistake(o, "deb.unit", `${who} ${why}, and cannot be enabled`, `add to ${file.path}:\n${add}\nor take it out of \`units\`, if ${starts}`);
+    if (!/^\[Install\]/m.test(text)) throw cannot("has no section `[Install]`", "[Install]\nWantedBy=multi-user.target");
+    if (unit.includes("@.") && !/^DefaultInstance=\S/m.test(text)) throw cannot("is a template without an instance", "[Install]\nDefaultInstance=NAME");
+  }
 }
 
 /** Enables as Debian's own packages do: what an administrator has disabled stays so when a new version comes. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { buildLocalDeb, controlText } from "./builddeb.ts";
+import { buildLocalDeb } from "./builddeb.ts";
 import { parseParagraph } from "./deb/control.ts";
 import { keptOf } from "./deb/kept.ts";
 import { UserError } from "./errors.ts";
@@ -36,7 +36,7 @@ async function readLocal(d: Extract<Local, { kind: "file" }>, project: Project):
 
 async function buildLocal(d: Extract<Local, { kind: "build" }>, o: { project: Project; epoch: number }): Promise<LocalDeb> {
   const built = await buildLocalDeb({ dir: d.dir, control: d.control, epoch: o.epoch, to: join(o.project.downloads, "local") });
-  return { info: infoOf(controlText(d.control), d), file: { path: built.path, sha256: built.sha256, label: basename(built.path) } };
+  return { info: infoOf(built.control, d), file: { path: built.path, sha256: built.sha256, label: basename(built.path) } };
 }
 
 function infoOf(control: string, d: Local): LocalDebInfo {

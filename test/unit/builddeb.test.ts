@@ -20,13 +20,27 @@ function tree(files: Record<string, string>): string {
   return dir;
 }
 
-const control: BuiltControl = { name: "foo", version: "1:0.1", depends: ["python3-serial", "libc6 (>= 2)"], units: ["foo.service", "foo@.service"] };
+const control: BuiltControl = { name: "foo", version: "1:0.1", depends: ["python3-serial", "libc6 (>= 2)"], units: ["foo.service"] };
 const service = "[Service]\nExecStart=/usr/bin/foo\n[Install]\nWantedBy=multi-user.target\n";
 const files = { "usr/bin/foo": "#!/bin/sh\n", "etc/foo.conf": "a=1\n", "lib/systemd/system/foo.service": service, "usr/lib/systemd/system/foo@.service": service };
 
 function build(dir: string, c: BuiltControl = control) {
   return buildLocalDeb({ dir: join(dir, "in"), control: c, epoch: 1_700_000_000, to: join(dir, "out") });
 }
+
+/** ELF files, each with its e_machine. */
+function programs(of: Record<string, number>): string {
+  const dir = tree(Object.fromEntries(Object.keys(of).map((path) => [path, ""])));
+  for (const [path, machine] of Object.entries(of)) {
+    const elf = Buffer.alloc(64);
+    elf.write("\x7fELF", 0, "latin1");
+    elf.writeUInt16LE(machine, 18);
+    writeFileSync(join(dir, "in", path), elf);
+  }
+  return dir;
+}
+
+const say = (dir: string, c = control) => build(dir, c).then(() => "made", (e: Error & { hint?: string }) => `${e.message}\n${(e.hint ?? "").replaceAll(dir, "")}`);
 
 function dpkgDeb(...args: string[]): string {
   return execFileSync("dpkg-deb", args, { env: { ...process.env, TZ: "UTC0", LC_ALL: "C.UTF-8" } }).toString();
@@ -69,7 +83,7 @@ test("dpkg-deb reads control, files, modes and times", async () => {
   `);
 });
 
-test("its scripts are right for sh, and enable services but no template without an instance", async () => {
+test("its scripts are right for sh, and enable the services that are named", async () => {
   const { path } = await build(tree(files));
   for (const script of ["postinst", "prerm", "postrm"]) execFileSync("sh", ["-n"], { input: dpkgDeb("-I", path, script) });
   expect(dpkgDeb("-I", path, "postinst")).toMatchInlineSnapshot(`
@@ -121,18 +135,44 @@ test("long names, names that are not ASCII, and links come through", async () =>
 });
 
 test("a program makes the package one of its architecture", async () => {
-  const dir = tree({});
-  mkdirSync(join(dir, "in/usr/bin"), { recursive: true });
-  const elf = Buffer.alloc(64);
-  elf.write("\x7fELF", 0, "latin1");
-  elf.writeUInt16LE(183, 18);
-  writeFileSync(join(dir, "in/usr/bin/p"), elf);
-  const { path } = await build(dir, { ...control, units: [] });
-  expect(dpkgDeb("-f", path, "Architecture")).toBe("arm64\n");
+  const built = await build(programs({ "usr/bin/p": 183 }), { ...control, units: [] });
+  expect(dpkgDeb("-f", built.path, "Architecture")).toBe("arm64\n");
+  expect(built.control).toContain("\nArchitecture: arm64\n");
+});
+
+test("what the system does not run says nothing of the architecture", async () => {
+  const dir = programs({ "usr/lib/firmware/mcu.elf": 94, "usr/share/foo/other.elf": 40, "usr/lib/foo/plugin.so.1": 62 });
+  chmodSync(join(dir, "in/usr/lib/firmware/mcu.elf"), 0o755);
+  expect(dpkgDeb("-f", (await build(dir, { ...control, units: [] })).path, "Architecture")).toBe("amd64\n");
+});
+
+test("a service or a program that a package cannot have", async () => {
+  const unit = (name: string, text: string) => say(tree({ [`lib/systemd/system/${name}`]: text }), { ...control, units: [name] });
+  const said = [await unit("a.service", "[Service]\n"), await unit("a@.service", service), await unit("a@.service", `${service}DefaultInstance=x\n`), await say(programs({ "usr/bin/a": 62, "usr/lib/b.so": 183 }), { ...control, units: [] }), await say(programs({ "usr/bin/a": 94 }), { ...control, units: [] })];
+  expect(said.join("\n\n")).toMatchInlineSnapshot(`
+    "the unit \`a.service\` of the package \`foo\` has no section \`[Install]\`, and cannot be enabled
+    add to usr/lib/systemd/system/a.service:
+    [Install]
+    WantedBy=multi-user.target
+    or take it out of \`units\`, if another unit starts it
+
+    the unit \`a@.service\` of the package \`foo\` is a template without an instance, and cannot be enabled
+    add to usr/lib/systemd/system/a@.service:
+    [Install]
+    DefaultInstance=NAME
+    or take it out of \`units\`, if a rule of udev or another unit starts its instances
+
+    made
+
+    \`usr/bin/a\` is for \`amd64\` and \`usr/lib/b.so\` for \`arm64\`, and a package has one architecture
+    make two packages of them, or build one of them anew; if it is firmware, which the image does not run: chmod a-x FILE, or move it below usr/lib/firmware/
+
+    \`usr/bin/a\` is a program for machine 94 of elf.h, for which Debian images are not made
+    if it is firmware, which the image does not run: chmod a-x usr/bin/a, or move it below usr/lib/firmware/"
+  `);
 });
 
 test("mistakes", async () => {
-  const say = async (dir: string, c = control) => build(dir, c).then(() => "made", (e: Error & { hint?: string }) => `${e.message}\n${(e.hint ?? "").replaceAll(dir, "")}`);
   expect(await say(tree(files), { ...control, units: ["fooo.service"] })).toMatchInlineSnapshot(`
     "the package \`foo\` has no unit \`fooo.service\`
     did you mean \`foo.service\`?"
