@@ -27,12 +27,14 @@ interface Key {
 export const markFile = "/var/lib/debcast/mark";
 
 // Patterns are such that grep -E and bash read them, too: a restore stick checks the same values by them.
-const address = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
+const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+const ipv4 = `^${octet}(\\.${octet}){3}`;
+const address = new RegExp(`${ipv4}$`);
 
 const keys: Readonly<Record<string, Key>> = {
   hostname: { match: /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, like: "gw-017", files: (v, _, image) => [text("/etc/hostname", `${v}\n`), text("/etc/hosts", hostsFor(image, v))] },
   serial: { match: /^[!-~]{1,64}$/, like: "SN-0017", files: (v) => [text("/etc/serial-number", `${v}\n`)] },
-  address: { match: /^[0-9]{1,3}(\.[0-9]{1,3}){3}\/[0-9]{1,2}$/, like: "192.0.2.17/24", files: (v, all, image) => network(v, all, image) },
+  address: { match: new RegExp(`${ipv4}/(3[0-2]|[12]?[0-9])$`), like: "192.0.2.17/24", files: (v, all, image) => network(v, all, image) },
   gateway: { match: address, like: "192.0.2.1", files: () => [] },
   dns: { match: address, like: "192.0.2.53", files: () => [] },
 };
@@ -84,16 +86,24 @@ export function parseTable(file: string): DeviceValues[] {
   if (!head || rows.length === 0) throw new UserError("device.table", `\`${file}\` has no devices in it`, { hint: "hostname,address\ngw-001,192.0.2.1/24" });
   const columns = cells(head.text);
   if (!columns.includes("hostname")) throw new UserError("device.table", `\`${file}\` has no column \`hostname\`, which the files are named after`, { where: { file, line: head.line } });
-  const names = new Map<string, number>();
+  const seen = new Map<string, number>();
   return rows.map(({ text: t, line }) => {
     const values = cells(t);
     if (values.length !== columns.length) throw new UserError("device.table", `a row has ${values.length} cells, and there are ${columns.length} columns`, { where: { file, line } });
     const row = deviceValues(Object.fromEntries(columns.map((c, i) => [c, values[i]!] as const).filter(([, v]) => v !== "")), `line ${line} of ${basename(file)}`);
-    const before = row.hostname === undefined ? undefined : names.get(row.hostname);
-    if (row.hostname === undefined || before !== undefined) throw new UserError("device.table", row.hostname === undefined ? "a row has no hostname" : `\`${row.hostname}\` is in the table twice, first on line ${before}`, { where: { file, line } });
-    names.set(row.hostname, line);
+    if (row.hostname === undefined) throw new UserError("device.table", "a row has no hostname", { where: { file, line } });
+    for (const [key, own] of Object.entries(ownOf(row))) {
+      const before = seen.get(`${key} ${own}`);
+      if (before !== undefined) throw new UserError("device.table", `\`${row[key]}\` is in the table twice, first on line ${before}`, { where: { file, line }, hint: `no two devices have the same ${key}` });
+      seen.set(`${key} ${own}`, line);
+    }
     return row;
   });
+}
+
+/** What no two devices may share: a name is the same in capitals, and an address is the same in a network of another size. */
+function ownOf({ hostname, serial, address }: DeviceValues): Record<string, string> {
+  return { hostname: hostname!.toLowerCase(), ...(serial && { serial }), ...(address && { address: address.replace(/\/.*/, "") }) };
 }
 
 /** Puts them into every root of the disk, and the mark by which a push knows what is on it. */

@@ -68,7 +68,7 @@ describe("values of a device", () => {
   });
 
   test("mistakes", () => {
-    const said = [["hostnam=x"], ["hostname=-x"], ["hostname"], ["address=192.0.2.1"], ["dns=192.0.2.1"]].map((words) => messageOf(() => parseSet(words)));
+    const said = [["hostnam=x"], ["hostname=-x"], ["hostname"], ["address=192.0.2.1"], ["address=192.0.2.300/24"], ["address=192.0.2.17/99"], ["dns=192.0.2.1"]].map((words) => messageOf(() => parseSet(words)));
     expect(said.join("\n")).toMatchInlineSnapshot(`
       "error: \`--set\` sets \`hostnam\`, which devices do not have
 
@@ -82,11 +82,17 @@ describe("values of a device", () => {
       error: \`--set\` sets \`address\` to \`192.0.2.1\`
 
       hint: it is something like address=192.0.2.17/24
+      error: \`--set\` sets \`address\` to \`192.0.2.300/24\`
+
+      hint: it is something like address=192.0.2.17/24
+      error: \`--set\` sets \`address\` to \`192.0.2.17/99\`
+
+      hint: it is something like address=192.0.2.17/24
       error: \`--set\` sets \`dns\` but no \`address\`
 
       hint: address=192.0.2.17/24"
     `);
-    const rows = ["hostname\n", "name\nx\n", "hostname,address\ngw-1\n", "hostname\ngw-1\ngw-1\n", "hostname,address\n,192.0.2.1/24\n"].map((text) => messageOf(() => table(text)));
+    const rows = ["hostname\n", "name\nx\n", "hostname,address\ngw-1\n", "hostname\ngw-1\nGW-1\n", "hostname,address\ngw-1,192.0.2.1/24\ngw-2,192.0.2.1/16\n", "hostname,serial\ngw-1,17\ngw-2,\ngw-3,17\n", "hostname,address\n,192.0.2.1/24\n"].map((text) => messageOf(() => table(text)));
     // A place near by is shown as seen from here.
     expect(rows.join("\n").replaceAll(dir, "DIR").replaceAll(relative(process.cwd(), dir), "DIR")).toMatchInlineSnapshot(`
       "error: \`DIR/devices.csv\` has no devices in it
@@ -95,7 +101,15 @@ describe("values of a device", () => {
             gw-001,192.0.2.1/24
       error: DIR/devices.csv:1: \`DIR/devices.csv\` has no column \`hostname\`, which the files are named after
       error: DIR/devices.csv:2: a row has 1 cells, and there are 2 columns
-      error: DIR/devices.csv:3: \`gw-1\` is in the table twice, first on line 2
+      error: DIR/devices.csv:3: \`GW-1\` is in the table twice, first on line 2
+
+      hint: no two devices have the same hostname
+      error: DIR/devices.csv:3: \`192.0.2.1/16\` is in the table twice, first on line 2
+
+      hint: no two devices have the same address
+      error: DIR/devices.csv:4: \`17\` is in the table twice, first on line 2
+
+      hint: no two devices have the same serial
       error: DIR/devices.csv:2: a row has no hostname"
     `);
   });

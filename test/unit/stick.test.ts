@@ -56,9 +56,9 @@ describe("what lies on the stick", () => {
       loader EFI/BOOT/BOOTX64.EFI
       value hostname gw-017 ^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$
       value serial SN-0017 ^[!-~]{1,64}$
-      value address 192.0.2.17/24 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$
-      value gateway 192.0.2.1 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}$
-      value dns 192.0.2.53 ^[0-9]{1,3}(\\.[0-9]{1,3}){3}$
+      value address 192.0.2.17/24 ^(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}/(3[0-2]|[12]?[0-9])$
+      value gateway 192.0.2.1 ^(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}$
+      value dns 192.0.2.53 ^(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}$
       put - 644 values/0 /var/lib/debcast/mark
       put hostname 644 values/1 /etc/hostname
       put hostname 644 values/2 /etc/hosts
@@ -139,6 +139,9 @@ describe("restore.conf", () => {
       restore.conf sets \`gateway\` for this device, but no \`address\`
       Mend it on any PC: it lies on the partition RESTORE of this stick."
     `);
+    const addresses = settings("gateway = 192.0.2.300\naddress = 192.0.2.17/99\ndns = 010.0.0.1\n");
+    expect(addresses.slice(1, 4)).toEqual(["restore.conf, line 1: `gateway` is `192.0.2.300`; expected something like 192.0.2.1", "restore.conf, line 2: `address` is `192.0.2.17/99`; expected something like 192.0.2.17/24", "restore.conf, line 3: `dns` is `010.0.0.1`; expected something like 192.0.2.53"]);
+    expect(settings("address = 255.249.199.9/32\ngateway = 10.0.99.100\n").slice(4)).toEqual(["address = 255.249.199.9/32", "gateway = 10.0.99.100"]);
     expect(settings("[board nobody]\nhostname = x").slice(0, 1)).toEqual(["restore.conf says nothing of this device"]);
   });
 });
