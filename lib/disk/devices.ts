@@ -1,9 +1,9 @@
 // Values that differ from one device to the next, put into a finished disk: `--set hostname=gw-017`, or a row of a table. Written by
 // debugfs into the file system where it lies in the file, so that 200 of them need no build and no mount.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { UserError, nearest } from "../errors.ts";
-import { resolveIn } from "../rootfs/paths.ts";
+import { realPath, resolveIn } from "../rootfs/paths.ts";
 import { inTools, type Sandbox } from "../sandbox.ts";
 import type { Layout } from "./layout.ts";
 
@@ -110,12 +110,8 @@ function ownOf({ hostname, serial, address }: DeviceValues): Record<string, stri
 export async function setValues(disk: string, values: DeviceValues, o: { layout: Layout; image: string; sandbox: Sandbox; work: string; mark: string }): Promise<void> {
   const puts = [text(markFile, o.mark), ...Object.entries(values).flatMap(([key, value]) => keys[key]!.files(value, values, o.image))];
   mkdirSync(o.work, { recursive: true });
-  const commands = puts.flatMap((put, i) => {
-    writeFileSync(join(o.work, String(i)), put.content);
-    const name = basename(put.path);
-    return [`cd ${dirname(put.path)}`, `rm ${name}`, `write /in/${i} ${name}`, `sif ${name} mode 0${(0o100000 | put.mode).toString(8)}`, `sif ${name} uid 0`, `sif ${name} gid 0`];
-  });
-  writeFileSync(join(o.work, "commands"), `mkdir ${dirname(markFile)}\n${commands.join("\n")}\n`);
+  puts.forEach((put, i) => writeFileSync(join(o.work, String(i)), put.content));
+  writeFileSync(join(o.work, "commands"), putCommands(puts, o.image).map((c) => `${c}\n`).join(""));
   try {
     for (const root of o.layout.partitions.filter((p) => p.holds === "root")) {
       const r = await inTools(o.sandbox, {
@@ -123,13 +119,43 @@ export async function setValues(disk: string, values: DeviceValues, o: { layout:
         binds: [{ from: o.work, to: "/in", ro: true }, { from: dirname(disk), to: "/out" }],
         what: "could not set the values of the device",
       });
-      // It ends with 0 whatever happened; a file that was not there before cannot be removed, which is as well.
-      const wrong = r.stderr.split("\n").filter((l) => /^(write|sif|debugfs): /.test(l) && !/^debugfs \d/.test(l));
+      // It ends with 0 whatever happened, and says nothing there but its version.
+      const wrong = r.stderr.split("\n").filter((l) => l.trim() !== "" && !/^debugfs \d/.test(l));
       if (wrong.length > 0) throw new UserError("device.write", "could not set the values of the device", { details: wrong.join("\n") });
     }
   } finally {
     rmSync(o.work, { recursive: true, force: true });
   }
+}
+
+/**
+ * For debugfs, in a file system that holds `image` and nothing else: none of them fails there. One that did would have the next ones go on
+ * with what there is: after a `cd` to nowhere, `write` writes into the directory before.
+ */
+export function putCommands(puts: readonly Put[], image: string): string[] {
+  const made = new Set<string>();
+  return puts.flatMap((put, i) => {
+    const path = realPath(image, put.path, "keep");
+    const lacking = parentsOf(path).filter((dir) => !made.has(dir) && !existsSync(join(image, dir)));
+    for (const dir of lacking) made.add(dir);
+    const name = quoted(basename(path));
+    const there = lstatSync(join(image, path), { throwIfNoEntry: false }) !== undefined;
+    return [
+      ...lacking.map((dir) => `mkdir ${quoted(dir)}`), `cd ${quoted(dirname(path))}`, ...(there ? [`rm ${name}`] : []), `write /in/${i} ${name}`,
+      `sif ${name} mode 0${(0o100000 | put.mode).toString(8)}`, `sif ${name} uid 0`, `sif ${name} gid 0`,
+    ];
+  });
+}
+
+/** From the top, without `/` itself. */
+function parentsOf(path: string): string[] {
+  const names = path.split("/").slice(1, -1);
+  return names.map((_, i) => `/${names.slice(0, i + 1).join("/")}`);
+}
+
+/** A link of the image may lead to a directory with a space in its name. */
+function quoted(word: string): string {
+  return /^[\w./@+-]+$/.test(word) ? word : `"${word.replaceAll('"', '""')}"`;
 }
 
 function text(path: string, content: string, mode = 0o644): Put {
@@ -145,7 +171,8 @@ function hostsFor(image: string, name: string): string {
 /** For whichever of the two manages the network in this image. */
 function network(cidr: string, all: DeviceValues, image: string): Put[] {
   const { gateway, dns } = all;
-  if (existsSync(resolveIn(image, "/etc/NetworkManager"))) {
+  // By the program: other packages bring files into /etc/NetworkManager, and a removed one leaves its own there.
+  if (existsSync(resolveIn(image, "/usr/sbin/NetworkManager"))) {
     const lines = ["[connection]", "id=device", "type=ethernet", "autoconnect-priority=10", "", "[ipv4]", "method=manual", `addresses=${cidr}`, ...(gateway ? [`gateway=${gateway}`] : []), ...(dns ? [`dns=${dns};`] : [])];
     return [text("/etc/NetworkManager/system-connections/device.nmconnection", `${lines.join("\n")}\n`, 0o600)];
   }

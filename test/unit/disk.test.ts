@@ -1,13 +1,13 @@
 // Where things lie on a disk, and what one device has that another has not.
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
 import type { Extent } from "../../lib/disk/digests.ts";
 import { failed, isSame, refusal, type BlockDevice } from "../../lib/disk/device.ts";
-import { parseSet, parseTable } from "../../lib/disk/devices.ts";
+import { parseSet, parseTable, putCommands } from "../../lib/disk/devices.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
 import { listening } from "../../lib/vm/ports.ts";
 import { renderErrors } from "../../lib/report.ts";
@@ -113,6 +113,33 @@ describe("values of a device", () => {
       error: DIR/devices.csv:2: a row has no hostname"
     `);
   });
+});
+
+test("values go into directories that are there, or are made from the top", () => {
+  const image = join(dir, "image");
+  for (const path of ["etc", "usr/sbin", "var/real lib"]) mkdirSync(join(image, path), { recursive: true });
+  writeFileSync(join(image, "etc/hostname"), "gateway\n");
+  symlinkSync("/var/real lib", join(image, "var/lib"));
+  const put = (path: string, mode = 0o644) => ({ path, content: "", mode });
+  const puts = [put("/var/lib/debcast/mark"), put("/etc/hostname"), put("/etc/a/b/c", 0o600), put("/etc/a/d")];
+  expect(putCommands(puts, image).filter((c) => !/^sif \S+ [ug]id 0$/.test(c)).join("\n")).toMatchInlineSnapshot(`
+    "mkdir "/var/real lib/debcast"
+    cd "/var/real lib/debcast"
+    write /in/0 mark
+    sif mark mode 0100644
+    cd /etc
+    rm hostname
+    write /in/1 hostname
+    sif hostname mode 0100644
+    mkdir /etc/a
+    mkdir /etc/a/b
+    cd /etc/a/b
+    write /in/2 c
+    sif c mode 0100600
+    cd /etc/a
+    write /in/3 d
+    sif d mode 0100644"
+  `);
 });
 
 describe("block map", () => {
