@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { UserError, throwAll } from "./errors.ts";
 import type { Emit, StageName } from "./events.ts";
 import { checkCached, recordVerified } from "./cache.ts";
+import { hostError } from "./hosterrors.ts";
 import { download, withRetries, type FetchItem, type Session } from "./fetch/download.ts";
 import { fetchErrors, offlineErrors, smallError, type FailedItem } from "./fetch/failures.ts";
 import { Failure, openHttp } from "./fetch/http.ts";
@@ -142,7 +143,7 @@ async function fetchMissing(missing: readonly Missing[], o: FetchOptions): Promi
       const failures = await once(m.item, s);
       if (failures) failed.push({ ...m, failures });
     } catch (e) {
-      fatal ??= diskError(m.item.to, e);
+      fatal ??= hostError(e, { path: m.item.to, as: { code: "fetch.disk", done: "written" } });
     }
     lanes.unshift(lane);
     o.emit({ type: "span", name: m.item.label, lane, start, end: performance.now() });
@@ -193,17 +194,4 @@ function progress(missing: readonly Missing[], o: FetchOptions): Pick<Session, "
       total += delta;
     },
   };
-}
-
-const diskReasons: Record<string, string> = {
-  ENOSPC: "no space is left there",
-  EDQUOT: "the quota there is used up",
-  EACCES: "it is not ours to write",
-  EPERM: "it is not ours to write",
-  EROFS: "the file system is read-only",
-};
-
-function diskError(to: string, e: unknown): unknown {
-  const reason = diskReasons[(e as NodeJS.ErrnoException).code ?? ""];
-  return reason === undefined ? e : new UserError("fetch.disk", `\`${to}\` cannot be written: ${reason}`, { cause: e });
 }

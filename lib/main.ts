@@ -4,6 +4,7 @@ import { inner } from "./child.ts";
 import { engineVersion } from "./engine.ts";
 import { Mistakes, UserError, exitStatus, nearest } from "./errors.ts";
 import { addressed } from "./format.ts";
+import { hostError } from "./hosterrors.ts";
 import { lockFileOf, openProject } from "./project.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Context, Outcome, Verb, VerbOption } from "./verbs/verb.ts";
@@ -68,7 +69,8 @@ async function main(argv: readonly string[]): Promise<void> {
     report.close();
     printOutcome(report, outcome, values);
     process.exitCode = outcome.code ?? exitStatus.done;
-  } catch (e) {
+  } catch (thrown) {
+    const e = hostError(thrown);
     report.error(e);
     report.close();
     process.exitCode = statusOf(e);

@@ -1,6 +1,7 @@
 // SHA-256 of parts of a large file, on all processors: on one it takes half as long as all the programs that make the disk.
 import { availableParallelism } from "node:os";
 import { Worker, type MessagePort } from "node:worker_threads";
+import { hostError } from "../hosterrors.ts";
 
 /** Bytes of a file, `end` not in it. */
 export interface Extent {
@@ -28,7 +29,7 @@ function inThread(share: Share): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(`(${serve.toString()})(require)`, { eval: true, workerData: share });
     worker.once("message", resolve);
-    worker.once("error", reject);
+    worker.once("error", (e) => reject(hostError(e, { path: share.file })));
     worker.once("exit", () => reject(new Error(`the thread that reads ${share.file} ended early`)));
   });
 }

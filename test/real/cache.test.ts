@@ -122,6 +122,9 @@ describe("several at a time", () => {
     expect(await child.ended).toBe(1);
     expect(child.stderr().replaceAll(dir, "DIR")).toMatchInlineSnapshot(`
       "error: \`DIR/big_1.0_all.deb\` cannot be written: no space is left there
+
+      hint: df -h DIR   # how full it is
+            debcast gc   # removes what no image needs any more
       "
     `);
   });

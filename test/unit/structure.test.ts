@@ -16,7 +16,7 @@ const storeys: readonly (readonly RegExp[])[] = [
   [/^lib\/(buildlog|changes|child|made|localdebs|builddeb|init|conf)\.ts$/, /^lib\/plan\//, /^lib\/output\//, /^lib\/layers\//, /^lib\/rootfs\//, /^lib\/inspect\//, /^lib\/disk\//, /^lib\/vm\//, /^lib\/push\//],
   [/^lib\/(archive|mirrors|lock|secrets)\.ts$/, /^lib\/(archive|lock|store)\//],
   [/^lib\/(fetch|cache|sandbox|namespace)\.ts$/, /^lib\/(deb|fetch|namespace|sandbox)\//],
-  [/^lib\/(run|project|format)\.ts$/, /^lib\/run\//],
+  [/^lib\/(run|project|format|hosterrors)\.ts$/, /^lib\/run\//],
   [/^lib\/(errors|events|engine|api)\.ts$/],
 ];
 
