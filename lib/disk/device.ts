@@ -1,11 +1,12 @@
 // A disk image written straight to a device: all that its map has, read back and compared. Whatever is mounted, in use, or holds the
 // running system is refused, first by what lsblk says and then by the kernel (O_EXCL).
 import { createHash } from "node:crypto";
-import { closeSync, constants, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { basename } from "node:path";
 import type { Emit } from "../events.ts";
 import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
-import { run } from "../run.ts";
+import { run, shellQuote } from "../run.ts";
 import { blockSize, mappedBytes, type BlockMap, type Range } from "./bmap.ts";
 import { sectorSize } from "./layout.ts";
 
@@ -18,6 +19,8 @@ export interface BlockDevice {
   readonly ro: boolean;
   /** Bytes of a sector, as the disk shows itself. */
   readonly "log-sec": number;
+  /** The kernel's number of this disk, which no other gets that has its name later; none before Linux 5.15. */
+  readonly diskseq?: string | undefined;
   readonly mountpoints?: readonly (string | null)[];
   readonly children?: readonly BlockDevice[];
 }
@@ -29,7 +32,15 @@ export async function deviceFor(path: string, bytes: number): Promise<BlockDevic
   if (!found) throw new UserError("device.absent", `there is no disk \`${path}\``, { hint: "lsblk --nodeps --output PATH,SIZE,MODEL,SERIAL" });
   const why = refusal(found, bytes);
   if (why) throw new UserError("device.refused", `\`${path}\` (${described(found)}) is not written to: ${why.message}`, { ...(why.hint && { hint: why.hint }) });
-  return found;
+  return { ...found, diskseq: diskseqOf(found.path) };
+}
+
+function diskseqOf(path: string): string | undefined {
+  try {
+    return readFileSync(`/sys/class/block/${basename(path)}/diskseq`, "utf8").trim();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Why it is left alone, or undefined. */
@@ -37,7 +48,9 @@ export function refusal(d: BlockDevice, bytes: number): { message: string; hint?
   if (d.type !== "disk" && d.type !== "loop") return { message: `it is a ${d.type} and no whole disk`, hint: "name the disk, /dev/sdX, and not a part of it" };
   const mounted = mountsOf(d);
   if (mounted.includes("/")) return { message: "the system that is running here is on it" };
-  if (mounted.length > 0) return { message: `it is in use: ${mounted.join(", ")}`, hint: mounted.map((m) => (m === "[SWAP]" ? "swapoff --all" : `umount ${m}`)).join("\n") };
+  if (mounted.length > 0) return { message: `it is in use: ${mounted.join(", ")}`, hint: mounted.map((m) => (m === "[SWAP]" ? "swapoff --all" : shellQuote(["umount", m]))).join("\n") };
+  const users = usersOf(d);
+  if (users.length > 0) return { message: `it is in use: ${users.map((u) => `\`${u.path}\` (${u.type}) is on it`).join(", ")}`, hint: users.reverse().map(release).join("\n") };
   if (d.ro) return { message: "it is read-only" };
   if (d["log-sec"] !== sectorSize) return { message: `its sectors have ${d["log-sec"]} bytes, and the image is made for ${sectorSize}`, hint: "take another disk; some NVMe disks can be set to 512: nvme format --lbaf=…" };
   if (d.size < bytes) return { message: `it has ${formatBytes(d.size)}, and the image needs ${formatBytes(bytes)}` };
@@ -48,34 +61,57 @@ function mountsOf(d: BlockDevice): string[] {
   return [...(d.mountpoints ?? []).filter((m): m is string => m !== null), ...(d.children ?? []).flatMap(mountsOf)];
 }
 
+/** What is made of the disk or its partitions, and open: LVM, encryption, RAID; what lies upon another one comes after it. */
+function usersOf(d: BlockDevice): BlockDevice[] {
+  return (d.children ?? []).flatMap((c) => [...(c.type === "part" ? [] : [c]), ...usersOf(c)]);
+}
+
+function release({ type, path }: BlockDevice): string {
+  if (type === "lvm") return shellQuote(["lvchange", "--activate", "n", path]);
+  if (type === "crypt") return shellQuote(["cryptsetup", "close", path]);
+  if (type.startsWith("raid")) return shellQuote(["mdadm", "--stop", path]);
+  return shellQuote(["dmsetup", "remove", path]);
+}
+
 export function described(d: BlockDevice): string {
   return [d.model?.trim() || "no model", formatBytes(d.size), `serial ${d.serial?.trim() || "unknown"}`].join(", ");
 }
 
 const step = 4 << 20;
 
+/** Bytes that may lie in memory. More of them, and the progress would be that of memory: the last sync takes minutes, and says not which place of the disk fails. */
+const mostWaiting = 32 << 20;
+
 /** Writes the image `file` and compares; the beginning, without which nothing starts, comes last. */
 export async function writeDevice(file: string, map: BlockMap, device: BlockDevice, emit: Emit): Promise<void> {
   const total = 2 * mappedBytes(map.ranges);
   let done = 0;
   const tell = (n: number) => emit({ type: "progress", stage: "disk", done: (done += n), total, unit: "bytes", label: device.path });
+  let waiting = 0;
   const from = openSync(file, "r");
   const to = open(device);
+  const settle = (at?: number) => {
+    told(device, "written", () => fdatasyncSync(to), at);
+    tell(waiting);
+    waiting = 0;
+  };
   try {
     await stillThat(device, map.bytes);
     // What an earlier table left at either end would be found again.
     const zeros = Buffer.alloc(1 << 20);
     write(to, device, zeros, 0);
     write(to, device, zeros, device.size - zeros.length);
-    sync(to, device);
+    settle();
     for (const piece of piecesOf(map.ranges).reverse()) await turn(() => {
       // The disk has all of it before its beginning.
-      if (piece.start === 0) sync(to, device);
+      if (piece.start === 0) settle(piece.bytes);
       write(to, device, read(from, piece), piece.start);
-      tell(piece.bytes);
+      waiting += piece.bytes;
+      if (waiting >= mostWaiting) settle(piece.start);
     });
-    sync(to, device);
-    await run(["blockdev", "--flushbufs", device.path], { what: "could not empty the cache of the disk" });
+    settle(0);
+    // Else what is in memory would be compared. Whoever may write to the disk may do this; blockdev --flushbufs is for root alone.
+    await run(["dd", `if=${device.path}`, "iflag=nocache", "count=0", "status=none"], { what: "could not empty the cache of the disk" });
     await compare(to, device, map.ranges, tell);
   } finally {
     closeSync(from);
@@ -89,7 +125,7 @@ function open(device: BlockDevice): number {
     return openSync(device.path, constants.O_RDWR | constants.O_EXCL);
   } catch (e) {
     const { code } = e as NodeJS.ErrnoException;
-    if (code === "EBUSY") throw new UserError("device.busy", `\`${device.path}\` is in use`);
+    if (code === "EBUSY") throw new UserError("device.busy", `\`${device.path}\` is in use`, { hint: `lsblk ${device.path}; sudo fuser --verbose ${device.path}   # what is on it, and who has it open` });
     if (code === "EACCES" || code === "EPERM") throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: "make the disk as you are, and write it as root: sudo debcast disk --device …" });
     throw failed(device, "opened", e);
   }
@@ -99,11 +135,12 @@ function open(device: BlockDevice): number {
 async function stillThat(device: BlockDevice, bytes: number): Promise<void> {
   const now = await deviceFor(device.path, bytes);
   if (isSame(now, device)) return;
-  throw new UserError("device.changed", `\`${device.path}\` is another disk than before: it was ${described(device)}, and is ${described(now)}; nothing was written`, { hint: "lsblk --nodeps --output PATH,SIZE,MODEL,SERIAL\nand again, with the name that your disk has now" });
+  const change = described(now) === described(device) ? `it was taken out meanwhile, and what is there now calls itself ${described(now)}, too` : `it was ${described(device)}, and is ${described(now)}`;
+  throw new UserError("device.changed", `\`${device.path}\` is another disk than before: ${change}; nothing was written`, { hint: "lsblk --nodeps --output PATH,SIZE,MODEL,SERIAL\nand again, with the name that your disk has now" });
 }
 
 export function isSame(a: BlockDevice, b: BlockDevice): boolean {
-  return a.size === b.size && a.serial === b.serial && a.model === b.model;
+  return a.size === b.size && a.serial === b.serial && a.model === b.model && a.diskseq === b.diskseq;
 }
 
 interface Piece {
@@ -127,10 +164,14 @@ async function turn(act: () => void): Promise<void> {
 
 const buffer = Buffer.allocUnsafe(step);
 
+/** Of the image or the device, which have all of it. */
 function read(from: number, { start, bytes }: Piece): Buffer {
-  // The image may end within the last block.
-  const n = readSync(from, buffer, 0, bytes, start);
-  return buffer.fill(0, n, bytes).subarray(0, bytes);
+  for (let done = 0; done < bytes; ) {
+    const n = readSync(from, buffer, done, bytes - done, start + done);
+    if (n === 0) throw new Error(`the end is at byte ${start + done}`);
+    done += n;
+  }
+  return buffer.subarray(0, bytes);
 }
 
 function write(to: number, device: BlockDevice, piece: Buffer, at: number): void {
@@ -139,32 +180,21 @@ function write(to: number, device: BlockDevice, piece: Buffer, at: number): void
   }, at);
 }
 
-function sync(to: number, device: BlockDevice): void {
-  told(device, "written", () => fsyncSync(to));
-}
-
 async function compare(fd: number, device: BlockDevice, ranges: readonly Range[], tell: (n: number) => void): Promise<void> {
   for (const range of ranges) {
     const hash = createHash("sha256");
-    for (const { start, bytes } of piecesOf([range])) await turn(() => {
-      told(device, "read", () => {
-        for (let done = 0; done < bytes; ) {
-          const n = readSync(fd, buffer, done, bytes - done, start + done);
-          if (n === 0) break;
-          done += n;
-        }
-      }, start);
-      hash.update(buffer.subarray(0, bytes));
-      tell(bytes);
+    for (const piece of piecesOf([range])) await turn(() => {
+      hash.update(told(device, "read", () => read(fd, piece), piece.start));
+      tell(piece.bytes);
     });
-    if (hash.digest("hex") !== range.sha256) throw new UserError("device.differs", `\`${device.path}\` does not hold what was written to it, from byte ${range.first * blockSize} on: it is broken`);
+    if (hash.digest("hex") !== range.sha256) throw new UserError("device.differs", `\`${device.path}\` does not hold what was written to it, from byte ${range.first * blockSize} on: it is broken`, { hint: "try another port or reader, without a hub or a long cable; if it differs again, take another disk" });
   }
 }
 
 /** What the kernel says of a disk that fails, or that is not there any more. */
-function told(device: BlockDevice, what: string, act: () => void, at?: number): void {
+function told<T>(device: BlockDevice, what: string, act: () => T, at?: number): T {
   try {
-    act();
+    return act();
   } catch (e) {
     throw failed(device, what, e, at);
   }

@@ -8,6 +8,7 @@ import { mappedRanges, writeBmap } from "../../lib/disk/bmap.ts";
 import type { Extent } from "../../lib/disk/digests.ts";
 import { failed, isSame, refusal, type BlockDevice } from "../../lib/disk/device.ts";
 import { parseSet, parseTable, putCommands } from "../../lib/disk/devices.ts";
+import { UserError } from "../../lib/errors.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
 import { listening } from "../../lib/vm/ports.ts";
 import { renderErrors } from "../../lib/report.ts";
@@ -182,8 +183,34 @@ describe("a device", () => {
     `);
   });
 
+  test("is refused while something is on it", () => {
+    const on = (type: string, path: string, o: Partial<BlockDevice> = {}): BlockDevice => ({ ...disk, type, path, ...o });
+    const say = (children: readonly BlockDevice[]) => messageOf(() => {
+      const why = refusal({ ...disk, children }, 1e9);
+      if (why) throw new UserError("x", why.message, { hint: why.hint });
+    });
+    const lvm = on("part", "/dev/sdb2", { children: [on("crypt", "/dev/mapper/secret", { children: [on("lvm", "/dev/mapper/vg-root")] })] });
+    expect([say([on("part", "/dev/sdb1")]), say([on("part", "/dev/sdb1", { mountpoints: ["/media/my stick", "[SWAP]"] })]), say([lvm]), say([on("raid1", "/dev/md0")])].join("\n\n")).toMatchInlineSnapshot(`
+      "nothing is wrong
+
+      error: it is in use: /media/my stick, [SWAP]
+
+      hint: umount '/media/my stick'
+            swapoff --all
+
+      error: it is in use: \`/dev/mapper/secret\` (crypt) is on it, \`/dev/mapper/vg-root\` (lvm) is on it
+
+      hint: lvchange --activate n /dev/mapper/vg-root
+            cryptsetup close /dev/mapper/secret
+
+      error: it is in use: \`/dev/md0\` (raid1) is on it
+
+      hint: mdadm --stop /dev/md0"
+    `);
+  });
+
   test("is no other than before", () => {
-    expect([disk, { ...disk, path: "/dev/sdc" }, { ...disk, size: 9e9 }, { ...disk, serial: "18" }, { ...disk, model: null }].map((d) => isSame(d, disk))).toEqual([true, true, false, false, false]);
+    expect([disk, { ...disk, path: "/dev/sdc" }, { ...disk, size: 9e9 }, { ...disk, serial: "18" }, { ...disk, model: null }, { ...disk, diskseq: "12" }].map((d) => isSame(d, disk))).toEqual([true, true, false, false, false, false]);
   });
 
   test("fails", () => {
