@@ -1,7 +1,7 @@
 // A disk image written straight to a device: all that its map has, read back and compared. Whatever is mounted, in use, or holds the
 // running system is refused, first by what lsblk says and then by the kernel (O_EXCL).
 import { createHash } from "node:crypto";
-import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { accessSync, closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import type { Emit } from "../events.ts";
 import { UserError } from "../errors.ts";
@@ -120,13 +120,22 @@ export async function writeDevice(file: string, map: BlockMap, device: BlockDevi
   await run(["blockdev", "--rereadpt", device.path], { ok: [0, 1], what: "could not have the table read again" });
 }
 
+/** Throws when it may not be written to, by whoever this is. `file` is what would be. */
+export function mayWrite(device: BlockDevice, file: string): void {
+  try {
+    accessSync(device.path, constants.R_OK | constants.W_OK);
+  } catch {
+    const words = shellQuote([`if=${file}`, `of=${device.path}`]);
+    throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: `make the disk as you are, and write it as root:\ndebcast disk\nsudo dd ${words} bs=4M conv=fsync   # or bmaptool copy, which compares` });
+  }
+}
+
 function open(device: BlockDevice): number {
   try {
     return openSync(device.path, constants.O_RDWR | constants.O_EXCL);
   } catch (e) {
     const { code } = e as NodeJS.ErrnoException;
     if (code === "EBUSY") throw new UserError("device.busy", `\`${device.path}\` is in use`, { hint: `lsblk ${device.path}; sudo fuser --verbose ${device.path}   # what is on it, and who has it open` });
-    if (code === "EACCES" || code === "EPERM") throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: "make the disk as you are, and write it as root: sudo debcast disk --device …" });
     throw failed(device, "opened", e);
   }
 }

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { mapDisk, mappedBytes, writeBmap, type BlockMap } from "../disk/bmap.ts";
 import { copyDisk } from "../disk/copy.ts";
-import { described, deviceFor, writeDevice } from "../disk/device.ts";
+import { described, deviceFor, mayWrite, writeDevice } from "../disk/device.ts";
 import { parseSet, parseTable, setValues, type DeviceValues } from "../disk/devices.ts";
 import { makeDisk } from "../disk/make.ts";
 import { ownDirectory } from "../disk/own.ts";
@@ -66,6 +66,7 @@ function fileOf(name: string, values: DeviceValues): string {
 async function single(c: Context, m: Making & { file: string; values: DeviceValues }): Promise<Outcome> {
   const { file, whole: { layout } } = m;
   const device = c.options.device === undefined ? undefined : await deviceFor(c.options.device as string, layout.bytes);
+  if (device) mayWrite(device, relative(process.cwd(), file));
   if (device && c.options.yes !== true) await confirm(`${device.path} (${described(device)}) becomes \`${m.name}\` and loses what is on it`, device.path);
   const made = await stage(c.emit, "disk", () => one(c, m), () => formatBytes(layout.bytes));
   if (device) {
