@@ -22,5 +22,9 @@ export default defineImage({
 
   // An ordinary Debian on the whole disk; `overlay` and `tmpfs` keep what is written in RAM.
   disk: { root: { mode: "rw" } },
-  cmdline: ["console=tty0", "console=ttyS0,115200"],
+  // What listens on the network, and nothing else does: `debcast boot-test` looks.
+  listens: ["tcp:22"],
+
+  // The last console= is where init writes. After a panic: restart.
+  cmdline: ["console=tty0", "console=ttyS0,115200", "panic=10"],
 });
