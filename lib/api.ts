@@ -135,8 +135,10 @@ export interface BootTest {
 export interface Expectation {
   readonly not: Expectation;
   toBe(value: unknown): void;
+  /** Of the same form and content. */
   toEqual(value: unknown): void;
-  toContain(part: string): void;
+  /** Text has this part, a list this element. */
+  toContain(part: unknown): void;
   toMatch(pattern: RegExp): void;
 }
 
