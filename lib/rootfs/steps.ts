@@ -9,6 +9,7 @@ import { asMistake } from "../plan/where.ts";
 import { isOwn } from "../plan/own.ts";
 import type { Plan, PlannedScriptlet } from "../plan/plan.ts";
 import { contentParts, downloadOf, kindOf, secretName } from "../plan/values.ts";
+import { watchStrays } from "../run/strays.ts";
 import { inTools, type Sandbox } from "../sandbox.ts";
 import type { Secrets } from "../secrets.ts";
 import * as files from "./files.ts";
@@ -64,26 +65,19 @@ type Running = { -readonly [K in keyof Ran]: Ran[K] } & { made: Made[]; planned:
 async function runScriptlet(s: PlannedScriptlet, o: RunOptions, ran: Running): Promise<void> {
   const queue = new Queue();
   const steps = makeSteps({ s, o, queue, ran, made: ran.made });
-  const strays: unknown[] = [];
-  const note = (e: unknown) => void strays.push(e);
-  process.on("unhandledRejection", note);
+  const strays = watchStrays();
   try {
     for (const fn of s[o.phase]) await fn(steps as never);
     await queue.finished();
-    await told();
-    if (strays.length > 0) throw strays[0];
+    await strays.told();
+    if (strays.found.length > 0) throw strays.found[0];
   } catch (e) {
     const failure = await queue.abandon(asMistake(e, s.whereOf));
-    await told();
+    await strays.told();
     throw failure;
   } finally {
-    process.off("unhandledRejection", note);
+    strays.end();
   }
-}
-
-/** By then a promise of the scriptlet's own that failed, and that nobody awaits, has been told of: it is no crash, but a mistake of the scriptlet. */
-function told(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 interface Making {

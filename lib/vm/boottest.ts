@@ -2,8 +2,9 @@
 // scriptlets bring along.
 import type { UsbSerial } from "../api.ts";
 import { UserError, type Where } from "../errors.ts";
-import type { Conf, Plan } from "../plan/plan.ts";
+import type { Conf, Plan, PlannedBootTest, PlannedScriptlet } from "../plan/plan.ts";
 import { shellQuote } from "../run.ts";
+import { watchStrays } from "../run/strays.ts";
 import { expectation } from "./expect.ts";
 import { sleep, type Machine } from "./machine.ts";
 import { listening } from "./ports.ts";
@@ -142,29 +143,54 @@ async function inTime(ask: Ask, within: number | undefined): Promise<string> {
 // ── Of scriptlets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function planned(o: TestOptions): Assertion[] {
-  return o.plan.scriptlets.flatMap((s) => s.bootTests.map(({ name, fn, where }) => ({
-    name: `${s.name}: ${name}`, where,
-    look: async () => {
-      const plugged: UsbSerial[] = [];
-      try {
-        await fn({
-          inVm: (script, ...words) => asking(o, quoted(script, words)),
-          expect: (value) => expectation(value),
-          usbSerial: async () => {
-            const serial = await plugSerial(o.machine);
-            plugged.push(serial);
-            return serial;
-          },
-          until,
-        });
-      } catch (e) {
-        if (e instanceof UserError) throw new UserError(e.code, e.message, { details: e.details, where: s.whereOf(e) });
-        throw new UserError("boot-test.threw", String((e as Error | undefined)?.message ?? e), { where: s.whereOf(e) });
-      } finally {
-        for (const serial of plugged) await serial.unplug().catch(() => {});
-      }
-    },
-  })));
+  return o.plan.scriptlets.flatMap((s) => s.bootTests.map(({ name, fn, where }) => ({ name: `${s.name}: ${name}`, where, look: () => plannedTest(o, s, fn) })));
+}
+
+/** Awaited or not, all that the test has begun is over before it counts as passed. */
+async function plannedTest(o: TestOptions, s: PlannedScriptlet, fn: PlannedBootTest["fn"]): Promise<void> {
+  const plugged: UsbSerial[] = [];
+  const begun: Promise<unknown>[] = [];
+  const strays = watchStrays();
+  try {
+    await fn({
+      inVm: (script, ...words) => {
+        const here = new Error();
+        const answer = asking(o, quoted(script, words)).catch((e: unknown) => Promise.reject(e instanceof UserError ? at(e, s.whereOf(here)) : e));
+        begun.push(answer.catch(() => {}));
+        // A promise of its own: of the one that is waited for here nobody would be told that it failed.
+        return answer.then((text) => text);
+      },
+      expect: (value) => expectation(value),
+      usbSerial: async () => {
+        const serial = await plugSerial(o.machine);
+        plugged.push(serial);
+        return serial;
+      },
+      until,
+    });
+    await over(begun);
+    await strays.told();
+    if (strays.found.length > 0) throw strays.found[0];
+  } catch (e) {
+    await over(begun);
+    await strays.told();
+    throw e instanceof UserError ? at(e, e.where ?? s.whereOf(e)) : new UserError("boot-test.threw", String((e as Error | undefined)?.message ?? e), { where: s.whereOf(e) });
+  } finally {
+    strays.end();
+    for (const serial of plugged) await serial.unplug().catch(() => {});
+  }
+}
+
+/** What was begun may begin more. */
+async function over(begun: readonly Promise<unknown>[]): Promise<void> {
+  for (let i = 0; i < begun.length; i++) {
+    await begun[i];
+    await sleep(0);
+  }
+}
+
+function at(e: UserError, where: Where): UserError {
+  return new UserError(e.code, e.message, { details: e.details, hint: e.hint, where });
 }
 
 async function until(look: () => void | PromiseLike<void>, seconds = 30): Promise<void> {

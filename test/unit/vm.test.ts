@@ -3,8 +3,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import type { Plan } from "../../lib/plan/plan.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Plan, PlannedScriptlet } from "../../lib/plan/plan.ts";
 import { keptOf } from "../../lib/verbs/vm.ts";
 import { openAgent } from "../../lib/vm/agent.ts";
 import { bootTest } from "../../lib/vm/boottest.ts";
@@ -35,6 +35,39 @@ async function asking() {
   const asked = agent.ask("true");
   const word = await next(machine);
   return { agent, machine, asked, word };
+}
+
+interface Said {
+  readonly status: number;
+  readonly stdout: string;
+}
+
+/** An agent in a machine that answers each script by itself. */
+async function answering(answer: (script: string) => Said) {
+  const { ours, machine } = await wire();
+  let rest = "";
+  machine.on("data", (piece: Buffer) => {
+    rest += piece.toString();
+    const lines = rest.split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const [id, script] = line.split(" ");
+      const { status, stdout } = answer(Buffer.from(script!, "base64").toString());
+      machine.write(`${id} ${status} =${base64(stdout)} =\n`);
+    }
+  });
+  const agent = openAgent(ours);
+  machine.write("\nup\n");
+  return { agent, close: () => (agent.close(), machine.destroy()) };
+}
+
+/** What a machine that is as it should be says to the assertions of every image. */
+function healthy(script: string): string {
+  if (script.startsWith("echo ")) return `${script.slice(5)}\n`;
+  if (script.includes("is-system-running")) return "running\n";
+  if (script.includes("ActiveEnterTimestampMonotonic")) return "2500000\n";
+  if (script.includes(" / ")) return "/dev/vda2 / ext4 rw,noatime 0 0\n";
+  return "";
 }
 
 const messageOf = (asked: Promise<unknown>) => asked.then(() => "it was answered", (e: Error) => e.message);
@@ -107,6 +140,43 @@ test("boot-test ends with what the machine said last", async () => {
   machine.once("data", () => machine.destroy());
   const results = await bootTest({ machine: { agent, ended: never, console: () => "Kernel panic" } as unknown as Machine, plan, patience: 5, done: () => {} });
   expect(results.map((r) => [r.name, r.error?.message, r.error?.details])).toEqual([["comes up", undefined, undefined], ["is running", "the machine has ended", "Kernel panic"]]);
+});
+
+describe("a scriptlet's own test", () => {
+  // Each promise that fails and that nobody awaits is told to the test runner, too, which then fails.
+  const others = process.listeners("unhandledRejection");
+  beforeAll(() => void process.removeAllListeners("unhandledRejection"));
+  afterAll(() => others.forEach((listener) => process.on("unhandledRejection", listener)));
+
+  /** What became of it, on a machine that is well but for the words that fail in it. */
+  async function outcomeOf(fn: PlannedScriptlet["bootTests"][number]["fn"]) {
+    const { agent, close } = await answering((script) => (script.startsWith("fail") ? { status: 1, stdout: "no\n" } : { status: 0, stdout: healthy(script) }));
+    const s = { name: "own", bootTests: [{ name: "test", fn, where: { file: "base/own.ts" } }], whereOf: () => ({ file: "base/own.ts", line: 7 }) } as unknown as PlannedScriptlet;
+    const plan = { conf: { listens: [] }, scriptlets: [s] } as unknown as Plan;
+    const results = await bootTest({ machine: { agent, ended: new Promise(() => {}), console: () => "" } as unknown as Machine, plan, patience: 5, done: () => {} });
+    close();
+    return results.map((r) => `${r.name}: ${r.error?.message ?? "passed"}${r.error?.where ? ` at ${r.error.where.file}:${r.error.where.line}` : ""}`).at(-1);
+  }
+
+  test("passes when all that it has begun does", async () => {
+    expect(await outcomeOf(async ({ inVm, expect: e }) => e(await inVm`echo yes`).toBe("yes"))).toBe("own: test: passed");
+    expect(await outcomeOf(({ inVm }) => void inVm`echo yes`)).toBe("own: test: passed");
+  });
+
+  test("fails with a command that fails, awaited or not", async () => {
+    const failed = "own: test: `fail` ended with status 1 in the machine at base/own.ts:7";
+    expect(await outcomeOf(async ({ inVm }) => void (await inVm`fail`))).toBe(failed);
+    expect(await outcomeOf(({ inVm }) => void inVm`fail`)).toBe(failed);
+    expect(await outcomeOf(({ inVm }) => void inVm`true`.then(() => inVm`fail`))).toBe(failed);
+  });
+
+  test("may expect a command to fail", async () => {
+    expect(await outcomeOf(({ inVm }) => inVm`fail`.then(() => {}, () => {}))).toBe("own: test: passed");
+  });
+
+  test("fails with what it throws when nobody awaits that", async () => {
+    expect(await outcomeOf(({ inVm, expect: e }) => void inVm`echo yes`.then((text) => e(text).toBe("no")))).toBe("own: test: expected 'yes' to be 'no' at base/own.ts:7");
+  });
 });
 
 test("of its disks the machine writes to those that are named for it", () => {
