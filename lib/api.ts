@@ -213,7 +213,10 @@ export interface Image {
   excludes?: readonly Path[];
   /** The disk that it starts from; the scriptlet `disk` sees to it. */
   disk?: Disk;
-  /** What listens on the network on a running device, and nothing else does: `tcp:22`. `debcast boot-test` looks. */
+  /**
+   * What listens on the network on a running device, and nothing else does: `tcp:22`. `debcast boot-test` looks. What may be a client's own
+   * need not be here: UDP of the ports that the kernel gives to clients (32768 to 60999), and 68 and 546 of DHCP.
+   */
   listens?: readonly `${"tcp" | "udp"}:${number}`[];
 }
 

@@ -33,6 +33,10 @@ function checkPart(part: string, v: unknown, c: Complaints): void {
 
 export function checkListens(v: unknown, c: Complaints): unknown {
   const list = stringList("listens", v, c);
-  for (const one of list?.filter((l) => !/^(tcp|udp):\d{1,5}$/.test(l)) ?? []) c.wrong(["listens", one], `\`listens\` has ${shown(one)}; expected something like \`tcp:22\``);
+  for (const one of list ?? []) {
+    const [, port] = /^(?:tcp|udp):(0|[1-9]\d*)$/.exec(one) ?? [];
+    if (port === undefined) c.wrong(["listens", one], `\`listens\` has ${shown(one)}; expected something like \`tcp:22\``);
+    else if (Number(port) < 1 || Number(port) > 65535) c.wrong(["listens", one], `\`listens\` has ${shown(one)}; ports go from 1 to 65535`);
+  }
   return list;
 }

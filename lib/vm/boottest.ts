@@ -7,7 +7,7 @@ import { shellQuote } from "../run.ts";
 import { watchStrays } from "../run/strays.ts";
 import { expectation } from "./expect.ts";
 import { sleep, type Machine } from "./machine.ts";
-import { listening } from "./ports.ts";
+import { listening, mayBeClient } from "./ports.ts";
 import { plugSerial } from "./usbserial.ts";
 
 export interface Result {
@@ -111,8 +111,9 @@ async function noneFailed(ask: Ask): Promise<void> {
 async function listens(ask: Ask, conf: Conf): Promise<string> {
   const names = ["tcp", "tcp6", "udp", "udp6"];
   const text = await ask(`for t in ${names.join(" ")}; do echo "= $t"; cat /proc/net/$t 2>/dev/null || true; done`);
+  const [first, last] = (await ask("cat /proc/sys/net/ipv4/ip_local_port_range")).trim().split(/\s+/).map(Number);
   const tables = Object.fromEntries(text.split(/^= /m).slice(1).map((part) => [part.slice(0, part.indexOf("\n")), part.slice(part.indexOf("\n") + 1)]));
-  const now = listening(tables);
+  const now = listening(tables).filter((p) => conf.listens.includes(p) || !mayBeClient(p, [first!, last!]));
   const more = now.filter((p) => !conf.listens.includes(p));
   const fewer = conf.listens.filter((p) => !now.includes(p));
   if (more.length + fewer.length === 0) return now.join(" ");

@@ -10,7 +10,7 @@ import { failed, isSame, refusal, type BlockDevice } from "../../lib/disk/device
 import { parseSet, parseTable, putCommands } from "../../lib/disk/devices.ts";
 import { UserError } from "../../lib/errors.ts";
 import { layOut, MiB, sfdiskScript, uuidFrom } from "../../lib/disk/layout.ts";
-import { listening } from "../../lib/vm/ports.ts";
+import { listening, mayBeClient } from "../../lib/vm/ports.ts";
 import { renderErrors } from "../../lib/report.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "disk-"));
@@ -236,5 +236,7 @@ test("what listens, from /proc/net", () => {
     tcp6: `${head}   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0\n   1: 00000000000000000000000001000000:0277 0:0 0A 0\n`,
     udp: `${head}   0: 0F02000A:0044 00000000:0000 07 0\n   1: 00000000:0143 00000000:0000 07 0\n   2: 00000000:9C40 00000000:0000 07 0\n`,
   };
-  expect(listening(tables)).toEqual(["tcp:22", "tcp:8080", "udp:323"]);
+  expect(listening(tables)).toEqual(["tcp:22", "tcp:8080", "udp:68", "udp:323", "udp:40000"]);
+  const clients = ["tcp:22", "udp:68", "udp:546", "udp:323", "udp:40000", "udp:61000", "tcp:40000"].filter((p) => mayBeClient(p, [32768, 60999]));
+  expect(clients).toEqual(["udp:68", "udp:546", "udp:40000"]);
 });

@@ -66,6 +66,7 @@ function healthy(script: string): string {
   if (script.startsWith("echo ")) return `${script.slice(5)}\n`;
   if (script.includes("is-system-running")) return "running\n";
   if (script.includes("ActiveEnterTimestampMonotonic")) return "2500000\n";
+  if (script.includes("ip_local_port_range")) return "32768\t60999\n";
   if (script.includes(" / ")) return "/dev/vda2 / ext4 rw,noatime 0 0\n";
   return "";
 }

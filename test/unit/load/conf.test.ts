@@ -49,6 +49,19 @@ test("a conf is found by name and by path, and made of others, text and data", a
   }
 });
 
+test("ports that there are not", async () => {
+  const p = project({ "conf/base.ts": confOf('"a"', 'listens: ["tcp:22", "tcp:0", "udp:70000", "tcp:022", "ssh"],') });
+  expect(await wrong(p)).toMatchInlineSnapshot(`
+    "error: conf/base.ts:7:23: \`listens\` has \`"tcp:0"\`; ports go from 1 to 65535
+
+    error: conf/base.ts:7:32: \`listens\` has \`"udp:70000"\`; ports go from 1 to 65535
+
+    error: conf/base.ts:7:45: \`listens\` has \`"tcp:022"\`; expected something like \`tcp:22\`
+
+    error: conf/base.ts:7:56: \`listens\` has \`"ssh"\`; expected something like \`tcp:22\`"
+  `);
+});
+
 test("a conf that is not there", async () => {
   const p = project({ "conf/gateway.ts": confOf("") });
   expect(await wrong(p, "gatway")).toMatchInlineSnapshot(`
