@@ -53,14 +53,15 @@ function line(r: Result): string {
   const { error } = r;
   if (!error) return `  ✓ ${r.name}${r.found ? `: ${r.found}` : ""} (${formatTime(r.ms)})`;
   const details = error.details ? `\n${error.details.split("\n").map((l) => `      ${l}`).join("\n")}` : "";
-  return `  ✗ ${r.name}: ${error.message}${error.where ? `\n      at ${formatWhere(error.where)}` : ""}${details}`;
+  const hint = error.hint ? `\n      hint: ${error.hint.replaceAll("\n", "\n            ")}` : "";
+  return `  ✗ ${r.name}: ${error.message}${error.where ? `\n      at ${formatWhere(error.where)}` : ""}${details}${hint}`;
 }
 
 function outcome(results: readonly Result[], name: string, log: string): Outcome {
   const failed = results.filter((r) => r.error).length;
   return {
     text: `${name}: ${results.length - failed} passed, ${failed} failed; console: ${relative(process.cwd(), log)}`,
-    data: { passed: results.length - failed, failed, console: log, results: results.map(({ error, ...r }) => ({ ...r, ...(error && { error: error.message, details: error.details }) })) },
+    data: { passed: results.length - failed, failed, console: log, results: results.map(({ error, ...r }) => ({ ...r, ...(error && { error: error.message, details: error.details, hint: error.hint }) })) },
     ...(failed > 0 && { code: 1 }),
   };
 }

@@ -2,6 +2,7 @@
 // scriptlets bring along.
 import type { UsbSerial } from "../api.ts";
 import { UserError, type Where } from "../errors.ts";
+import { confPlace } from "../plan/confplace.ts";
 import type { Conf, Plan, PlannedBootTest, PlannedScriptlet } from "../plan/plan.ts";
 import { shellQuote } from "../run.ts";
 import { watchStrays } from "../run/strays.ts";
@@ -15,7 +16,7 @@ export interface Result {
   readonly ms: number;
   /** What was found, when that is worth a word. */
   readonly found?: string;
-  readonly error?: { readonly message: string; readonly details?: string | undefined; readonly where?: Where | undefined };
+  readonly error?: { readonly message: string; readonly details?: string | undefined; readonly hint?: string | undefined; readonly where?: Where | undefined };
 }
 
 export interface TestOptions {
@@ -55,7 +56,8 @@ const silent = ["boot-test.down", "vm.gone", "vm.silent"];
 function failure({ machine }: TestOptions, a: Assertion, e: unknown): { lost: boolean; error: NonNullable<Result["error"]> } {
   if (!(e instanceof UserError)) throw e;
   const lost = silent.includes(e.code);
-  return { lost, error: { message: e.message, details: e.details ?? (lost || e.code === "vm.restarted" ? lastWords(machine) : undefined), where: e.where ?? a.where } };
+  const details = e.details ?? (lost || e.code === "vm.restarted" ? lastWords(machine) : undefined);
+  return { lost, error: { message: e.message, details, hint: e.hint, where: e.where ?? a.where } };
 }
 
 function lastWords(machine: Machine): string {
@@ -117,7 +119,8 @@ async function listens(ask: Ask, conf: Conf): Promise<string> {
   const more = now.filter((p) => !conf.listens.includes(p));
   const fewer = conf.listens.filter((p) => !now.includes(p));
   if (more.length + fewer.length === 0) return now.join(" ");
-  throw new UserError("boot-test.ports", [...more.map((p) => `${p} listens, and the conf does not say so`), ...fewer.map((p) => `${p} does not listen, and the conf says so`)].join("; "));
+  const message = [...more.map((p) => `${p} listens, and the conf does not say so`), ...fewer.map((p) => `${p} does not listen, and the conf says so`)].join("; ");
+  throw new UserError("boot-test.ports", message, { where: confPlace(conf, ["listens"]), hint: `listens: [${now.map((p) => `"${p}"`).join(", ")}],   // if that is as it should be` });
 }
 
 async function rootMode(ask: Ask, conf: Conf): Promise<void> {

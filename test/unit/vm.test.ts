@@ -143,6 +143,37 @@ test("boot-test ends with what the machine said last", async () => {
   expect(results.map((r) => [r.name, r.error?.message, r.error?.details])).toEqual([["comes up", undefined, undefined], ["is running", "the machine has ended", "Kernel panic"]]);
 });
 
+/** The result of one assertion of every image, on a machine that says `differently` where it does not say what it should. */
+async function lookAt(name: string, conf: object, differently: (script: string) => string | undefined) {
+  const { agent, close } = await answering((script) => ({ status: 0, stdout: differently(script) ?? healthy(script) }));
+  const plan = { conf: { file: "conf/box.ts", listens: [], ...conf }, scriptlets: [] } as unknown as Plan;
+  const results = await bootTest({ machine: { agent, ended: new Promise(() => {}), console: () => "" } as unknown as Machine, plan, patience: 5, done: () => {} });
+  close();
+  const { found, error } = results.find((r) => r.name === name)!;
+  return error ? { error: error.message, ...(error.hint && { hint: error.hint }), ...(error.where && { where: error.where.file }) } : { found };
+}
+
+describe("what listens", () => {
+  const udp = "= udp\n  sl  local_address\n   0: 00000000:0044 0 07\n   1: 00000000:C738 0 07\n   2: 00000000:0143 0 07\n";
+  const look = (listens: readonly string[]) => lookAt("listens where it should", { listens }, (script) => (script.includes("/proc/net") ? `= tcp\n  sl  local_address\n   0: 00000000:1F90 0 0A\n   1: 00000000:0016 0 0A\n${udp}` : undefined));
+
+  test("is what the conf declares, but for what may be a client's own", async () => {
+    expect(await look(["tcp:22", "tcp:8080", "udp:323"])).toEqual({ found: "tcp:22 tcp:8080 udp:323" });
+  });
+
+  test("is looked for also where it might be a client's", async () => {
+    expect(await look(["tcp:22", "tcp:8080", "udp:68", "udp:323", "udp:51000"])).toEqual({ found: "tcp:22 tcp:8080 udp:68 udp:323 udp:51000" });
+  });
+
+  test("is told as a line to paste when it differs", async () => {
+    expect(await look(["tcp:22", "udp:323", "udp:53"])).toEqual({
+      error: "tcp:8080 listens, and the conf does not say so; udp:53 does not listen, and the conf says so",
+      hint: 'listens: ["tcp:22", "tcp:8080", "udp:323"],   // if that is as it should be',
+      where: "conf/box.ts",
+    });
+  });
+});
+
 describe("a scriptlet's own test", () => {
   // Each promise that fails and that nobody awaits is told to the test runner, too, which then fails.
   const others = process.listeners("unhandledRejection");
