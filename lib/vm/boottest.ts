@@ -1,6 +1,7 @@
 // The assertions of `debcast boot-test`, on a machine that has just been started: what every image has to fulfil, then what its
 // scriptlets bring along.
 import type { UsbSerial } from "../api.ts";
+import { hasParts } from "../disk/layout.ts";
 import { UserError, type Where } from "../errors.ts";
 import { confPlace } from "../plan/confplace.ts";
 import type { Conf, Plan, PlannedBootTest, PlannedScriptlet } from "../plan/plan.ts";
@@ -70,10 +71,12 @@ function ownAssertions(o: TestOptions): Assertion[] {
   const { patience, plan: { conf } } = o;
   const ask: Ask = (script, seconds) => asking(o, script, seconds);
   const end = performance.now() + patience * 1000;
+  const parts = mountsOf(conf);
   return [
     { name: "comes up", look: () => up(o) },
     { name: "is running", look: () => running(ask, Math.max(10, Math.ceil((end - performance.now()) / 1000))) },
     { name: "no failed unit", look: () => noneFailed(ask) },
+    ...(parts.length > 0 ? [{ name: "partitions are mounted", look: () => mounted(ask, parts) }] : []),
     { name: "listens where it should", look: () => listens(ask, conf) },
     { name: `root is ${conf.disk?.root.mode ?? "rw"}`, look: () => rootMode(ask, conf) },
     { name: o.within === undefined ? "time to multi-user" : `multi-user within ${o.within} s`, look: () => inTime(ask, o.within) },
@@ -110,6 +113,42 @@ async function noneFailed(ask: Ask): Promise<void> {
   throw new UserError("boot-test.failed", `failed: ${failed.join(", ")}`, { details });
 }
 
+interface Mount {
+  /** PARTLABEL. */
+  readonly label: string;
+  readonly at: string;
+}
+
+function mountsOf({ disk }: Conf): Mount[] {
+  if (!disk) return [];
+  const lasting = hasParts(disk) ? [{ label: "persist", at: "/persist" }, { label: "log", at: "/var/log" }] : [];
+  return [...lasting, ...(disk.data ? [{ label: "data", at: disk.data.mount }] : [])];
+}
+
+/** A device starts without them as well (`nofail`), and nothing else says so. */
+async function mounted(ask: Ask, parts: readonly Mount[]): Promise<string> {
+  const devices = (await ask(`for label in ${parts.map((p) => p.label).join(" ")}; do part=/dev/disk/by-partlabel/$label; if [ -e $part ]; then readlink -f $part; else echo; fi; done`)).split("\n");
+  // What was mounted last is on top.
+  const mounts = new Map((await ask('while read -r from at rest; do case $from in /dev/*) from=$(readlink -f "$from" || true) ;; esac; echo "$at $from"; done < /proc/mounts')).split("\n").map((line) => line.split(" ") as [string, string]));
+  const wrong = parts.flatMap(({ label, at }, i) => {
+    const [device, from] = [devices[i], mounts.get(at)];
+    if (from !== undefined && from === device) return [];
+    return [{ at, message: !device ? `${at} is not mounted: there is no partition \`${label}\`` : from === undefined ? `${at} is not mounted` : `${at} is on ${from}, and the partition \`${label}\` is ${device}` }];
+  });
+  if (wrong.length > 0) {
+    const details = await ask(wrong.map(({ at }) => `systemctl status --no-pager --lines=10 "$(systemd-escape --path --suffix=mount ${shellQuote([at])})" || true`).join("\n"));
+    throw new UserError("boot-test.mounts", wrong.map((w) => w.message).join("; "), { details });
+  }
+  if (parts.some((p) => p.label === "persist")) await sameMachine(ask);
+  return parts.map(({ at }, i) => `${at} on ${devices[i]}`).join(", ");
+}
+
+/** What /persist has for /etc was laid over it: each start would be that of a new machine, with new host keys. */
+async function sameMachine(ask: Ask): Promise<void> {
+  const [kept, own] = (await ask("for dir in /persist/etc /etc; do cat $dir/machine-id 2> /dev/null || echo; done")).split("\n");
+  if (kept === "" || kept !== own) throw new UserError("boot-test.persist", "/etc/machine-id is not the one of /persist/etc", { details: `/persist/etc/machine-id: ${kept}\n/etc/machine-id: ${own ?? ""}` });
+}
+
 async function listens(ask: Ask, conf: Conf): Promise<string> {
   const names = ["tcp", "tcp6", "udp", "udp6"];
   const text = await ask(`for t in ${names.join(" ")}; do echo "= $t"; cat /proc/net/$t 2>/dev/null || true; done`);
@@ -140,7 +179,8 @@ async function rootMode(ask: Ask, conf: Conf): Promise<void> {
 async function inTime(ask: Ask, within: number | undefined): Promise<string> {
   const show = await ask("systemctl show multi-user.target -p ActiveEnterTimestampMonotonic --value");
   const seconds = Number(show) / 1e6;
-  if (within !== undefined && !(seconds > 0 && seconds <= within)) throw new UserError("boot-test.time", `it took ${seconds.toFixed(1)} s`);
+  if (!(seconds > 0)) throw new UserError("boot-test.time", "multi-user was not reached", { details: await ask("systemctl list-jobs --no-legend --plain; systemctl status --no-pager multi-user.target || true") });
+  if (within !== undefined && seconds > within) throw new UserError("boot-test.time", `it took ${seconds.toFixed(1)} s`);
   return `${seconds.toFixed(1)} s from the kernel's start`;
 }
 

@@ -174,6 +174,38 @@ describe("what listens", () => {
   });
 });
 
+describe("partitions", () => {
+  const disk = { root: { mode: "overlay" }, data: { size: "rest", mount: "/data" } };
+  const mounts = "/ overlay\n/persist /dev/vda3\n/var/log /dev/vda4\n/data /dev/vda5";
+  const look = (o: { devices?: string; mounts?: string; ids?: string }) => lookAt("partitions are mounted", { disk }, (script) => {
+    if (script.includes("by-partlabel")) return o.devices ?? "/dev/vda3\n/dev/vda4\n/dev/vda5\n";
+    if (script.includes("machine-id")) return o.ids ?? "abc\nabc\n";
+    return script.startsWith("while") ? (o.mounts ?? mounts) : undefined;
+  });
+
+  test("are mounted where they belong", async () => {
+    expect(await look({})).toEqual({ found: "/persist on /dev/vda3, /var/log on /dev/vda4, /data on /dev/vda5" });
+  });
+
+  test("are not mounted, are elsewhere, or are not there", async () => {
+    expect(await look({ mounts: "/ overlay\n/persist /dev/vda3\n/var/log /dev/vda4\n/var/log tmpfs\n" })).toEqual({ error: "/var/log is on tmpfs, and the partition `log` is /dev/vda4; /data is not mounted" });
+    expect(await look({ devices: "/dev/vda3\n/dev/vda4\n\n", mounts: mounts.replace("/data /dev/vda5", "") })).toEqual({ error: "/data is not mounted: there is no partition `data`" });
+  });
+
+  test("/persist is mounted, and nothing of it was taken", async () => {
+    for (const ids of ["abc\nxyz\n", "\n\n", "\nabc\n"]) expect(await look({ ids })).toEqual({ error: "/etc/machine-id is not the one of /persist/etc" });
+  });
+
+  test("are not asked for where / lasts", async () => {
+    await expect(lookAt("partitions are mounted", { disk: { root: {} } }, () => undefined)).rejects.toThrow();
+  });
+});
+
+test("multi-user that was never reached took no time", async () => {
+  const reached = (text: string) => lookAt("time to multi-user", {}, (script) => (script.includes("ActiveEnterTimestampMonotonic") ? text : undefined));
+  expect([await reached("2500000\n"), await reached("0\n")]).toEqual([{ found: "2.5 s from the kernel's start" }, { error: "multi-user was not reached" }]);
+});
+
 describe("a scriptlet's own test", () => {
   // Each promise that fails and that nobody awaits is told to the test runner, too, which then fails.
   const others = process.listeners("unhandledRejection");
