@@ -29,7 +29,8 @@ export const verb: Verb = {
     await ensureHostPrograms(c.emit, { for: "vm" });
     const disk = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
     const accel = await accelerator(c.emit);
-    const machine = await startMachine({ disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel });
+    // One that panics and starts anew would be well when it is looked at: it ends instead.
+    const machine = await startMachine({ disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel, more: ["-no-reboot"] });
     const log = join(c.project.outDir, `${imageName(c.conf)}.boot.log`);
     try {
       const patience = timeout ?? (accel === "kvm" ? 120 : 600);

@@ -58,7 +58,9 @@ function failure({ machine }: TestOptions, a: Assertion, e: unknown): { lost: bo
   if (!(e instanceof UserError)) throw e;
   const lost = silent.includes(e.code);
   const details = e.details ?? (lost || e.code === "vm.restarted" ? lastWords(machine) : undefined);
-  return { lost, error: { message: e.message, details, hint: e.hint, where: e.where ?? a.where } };
+  // A machine that boot-test has started ends when it would start anew.
+  const message = e.code === "vm.gone" ? "the machine ended or started anew" : e.message;
+  return { lost, error: { message, details, hint: e.hint, where: e.where ?? a.where } };
 }
 
 function lastWords(machine: Machine): string {
@@ -95,7 +97,7 @@ async function up({ machine, patience }: TestOptions): Promise<void> {
   const late = new Promise<"late">((resolve) => void setTimeout(resolve, patience * 1000, "late").unref());
   const what = await Promise.race([machine.agent.up.then(() => "up" as const, () => "ended" as const), late, machine.ended.then(() => "ended" as const)]);
   if (what === "up") return;
-  throw new UserError("boot-test.down", what === "ended" ? "the machine ended before it was up" : `nothing answers after ${patience} s`);
+  throw new UserError("boot-test.down", what === "ended" ? "the machine ended or started anew before it was up" : `nothing answers after ${patience} s`);
 }
 
 /** The machine itself sees to `seconds`, so that it still answers when jobs do not come to their end. */
