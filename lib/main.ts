@@ -1,4 +1,5 @@
 // The command line: finds the verb, gives it what it asks for, prints what it returns, and ends with its status.
+import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { inner } from "./child.ts";
 import { engineVersion } from "./engine.ts";
@@ -83,14 +84,17 @@ async function early(verb: Verb, c: Context): Promise<Outcome | undefined> {
   return interruptible(() => verb.early!(c));
 }
 
-/** Ends with our own status, and undoes what is undone at the end. */
+/** Ends with our own status when it is told to end (Ctrl-C, `kill`, a terminal that is closed), and undoes what is undone at the end. */
 async function interruptible<T>(work: () => Promise<T>): Promise<T> {
-  const interrupted = () => process.exit(exitStatus.interrupted);
-  process.once("SIGINT", interrupted);
+  const offs = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => {
+    const interrupted = () => process.exit(signal === "SIGINT" ? exitStatus.interrupted : 128 + constants.signals[signal]);
+    process.once(signal, interrupted);
+    return () => process.off(signal, interrupted);
+  });
   try {
     return await work();
   } finally {
-    process.off("SIGINT", interrupted);
+    for (const off of offs) off();
   }
 }
 

@@ -82,7 +82,12 @@ export function start(argv: readonly string[], o: { stdin?: "ignore" | "pipe"; e
 export function onTerminal(argv: readonly string[], stdout: 1 | 2 = 1, env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const [file, ...args] = argv;
   return new Promise((resolve, reject) => {
-    spawn(file!, args, { stdio: ["inherit", stdout, "inherit"], env }).on("error", reject).on("exit", (code) => resolve(code ?? -1));
+    const child = spawn(file!, args, { stdio: ["inherit", stdout, "inherit"], env });
+    // It does not outlive us: a machine would go on with nobody at its terminal.
+    const onExit = () => void child.kill();
+    process.once("exit", onExit);
+    child.on("error", (e) => (process.off("exit", onExit), reject(e)));
+    child.on("exit", (code) => (process.off("exit", onExit), resolve(code ?? -1)));
   });
 }
 

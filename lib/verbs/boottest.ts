@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { UserError } from "../errors.ts";
 import { formatTime, formatWhere } from "../format.ts";
@@ -29,16 +28,14 @@ export const verb: Verb = {
     await ensureHostPrograms(c.emit, { for: "vm" });
     const disk = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
     const accel = await accelerator(c.emit);
-    // One that panics and starts anew would be well when it is looked at: it ends instead.
-    const machine = await startMachine({ disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel, more: ["-no-reboot"] });
     const log = join(c.project.outDir, `${imageName(c.conf)}.boot.log`);
+    // One that panics and starts anew would be well when it is looked at: it ends instead.
+    const machine = await startMachine({ log, disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel, more: ["-no-reboot"] });
     try {
       const patience = timeout ?? (accel === "kvm" ? 120 : 600);
       const done = (r: Result) => c.emit({ type: "note", text: line(r) });
       return outcome(await bootTest({ machine, plan, patience, ...(within !== undefined && { within }), done }), conf.name, log);
     } finally {
-      mkdirSync(c.project.outDir, { recursive: true });
-      writeFileSync(log, machine.console());
       await machine.kill();
     }
   },

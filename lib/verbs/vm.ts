@@ -1,4 +1,4 @@
-import { copyFileSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, constants, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, parse, relative } from "node:path";
 import { loadConf } from "../conf.ts";
@@ -10,7 +10,7 @@ import { ensureHostPrograms } from "../setup.ts";
 import { diskOf } from "../vm/disk.ts";
 import { freePort } from "../vm/machine.ts";
 import { accelerator, machine } from "../vm/qemu.ts";
-import { runningFile, userOf } from "../vm/running.ts";
+import { forget, record, userOf } from "../vm/running.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -39,17 +39,21 @@ export const verb: Verb = {
     const sshPort = await freePort();
     const user = c.args[0] === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
     const dir = mkdtempSync(join(tmpdir(), "vm-"));
-    const running = runningFile(c.project, name);
+    // Also when this process is told to end, which ends the machine.
+    const clear = () => {
+      forget(c.project, name);
+      rmSync(dir, { recursive: true, force: true });
+    };
+    process.once("exit", clear);
     try {
-      mkdirSync(c.project.outDir, { recursive: true });
-      writeFileSync(running, JSON.stringify({ port: sshPort, pid: process.pid, user }));
+      record(c.project, name, { port: sshPort, pid: process.pid, ...(user !== undefined && { user }) });
       c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
       const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks, usb, display: c.options.display === true, terminal: true, accel, dir });
       const status = await onTerminal(argv);
       return { data: { status }, ...(status !== 0 && { code: 1 }) };
     } finally {
-      rmSync(running, { force: true });
-      rmSync(dir, { recursive: true, force: true });
+      process.off("exit", clear);
+      clear();
     }
   },
 };

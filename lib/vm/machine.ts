@@ -1,13 +1,14 @@
 // A machine that is running in QEMU, for whoever tests it.
+import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
 import { lastLines, start } from "../run.ts";
 import { openAgent, type Agent } from "./agent.ts";
 import { openControl, type Control } from "./control.ts";
-import { files, machine, type MachineOptions } from "./qemu.ts";
+import { consoleLog, files, machine, type MachineOptions } from "./qemu.ts";
 
 export interface Machine {
   readonly agent: Agent;
@@ -26,13 +27,48 @@ export interface Machine {
 
 export type StartOptions = Omit<MachineOptions, "dir" | "sshPort" | "terminal"> & { readonly dir?: string };
 
+/** Whatever becomes of it: nothing of it is left when it does not start, nor when this process ends before it. */
 export async function startMachine(o: StartOptions): Promise<Machine> {
   // Paths of sockets are short.
   const dir = o.dir ?? mkdtempSync(join(tmpdir(), "vm-"));
-  mkdirSync(dir, { recursive: true });
-  for (const name of [files.control, files.agent, files.serial]) rmSync(join(dir, name), { force: true });
-  const sshPort = await freePort();
-  const child = start(machine({ ...o, dir, sshPort, terminal: false }));
+  const clear = () => o.dir === undefined && rmSync(dir, { recursive: true, force: true });
+  let qemu: Qemu | undefined;
+  const onExit = () => {
+    qemu?.child.kill("SIGKILL");
+    clear();
+  };
+  process.once("exit", onExit);
+  const end = async () => {
+    qemu?.child.kill("SIGKILL");
+    await qemu?.ended;
+    process.off("exit", onExit);
+    clear();
+  };
+  try {
+    const sshPort = await freePort();
+    qemu = startQemu({ ...o, dir, sshPort, terminal: false });
+    return await connected(qemu, { dir, sshPort, log: consoleLog({ ...o, dir }), end });
+  } catch (e) {
+    await end();
+    throw e;
+  }
+}
+
+interface Qemu {
+  readonly child: ChildProcess;
+  readonly ended: Promise<number>;
+  isOver(): boolean;
+  /** Of one that ended while it was spoken to for the first time. */
+  notStarted(): UserError;
+}
+
+function startQemu(o: MachineOptions): Qemu {
+  mkdirSync(o.dir, { recursive: true });
+  for (const name of [files.control, files.agent, files.serial]) rmSync(join(o.dir, name), { force: true });
+  const log = consoleLog(o);
+  mkdirSync(dirname(log), { recursive: true });
+  rmSync(log, { force: true });
+  const child = start(machine(o));
   let said = "";
   child.stderr!.on("data", (piece: Buffer) => (said += piece.toString()));
   const ended = new Promise<number>((resolve) => {
@@ -41,37 +77,37 @@ export async function startMachine(o: StartOptions): Promise<Machine> {
   });
   let over = false;
   void ended.then(() => (over = true));
-  const notStarted = () => new UserError("vm.start", "QEMU does not start", { details: lastLines(said) });
-  const connected = async (name: string): Promise<Socket> => {
+  return { child, ended, isOver: () => over, notStarted: () => new UserError("vm.start", "QEMU does not start", { details: lastLines(said) }) };
+}
+
+async function connected(qemu: Qemu, o: { dir: string; sshPort: number; log: string; end: () => Promise<void> }): Promise<Machine> {
+  const { dir, sshPort, log, end } = o;
+  const { ended } = qemu;
+  const to = async (name: string): Promise<Socket> => {
     for (;;) {
       const socket = await tryConnect(join(dir, name));
       if (socket) return socket;
-      if (over) throw notStarted();
+      if (qemu.isOver()) throw qemu.notStarted();
       await sleep(20);
     }
   };
-  const control = await openControl(await connected(files.control)).catch(async () => {
+  const control = await openControl(await to(files.control)).catch(async () => {
     await ended;
-    throw notStarted();
+    throw qemu.notStarted();
   });
-  const agent = openAgent(await connected(files.agent));
-  const serial = await connected(files.serial);
+  const agent = openAgent(await to(files.agent));
+  const serial = await to(files.serial);
   serial.resume();
   serial.on("error", () => {});
-  const onExit = () => child.kill("SIGKILL");
-  process.once("exit", onExit);
   return {
     agent, control, dir, sshPort, ended,
-    console: () => (existsSync(join(dir, files.console)) ? readFileSync(join(dir, files.console), "latin1") : ""),
+    console: () => (existsSync(log) ? readFileSync(log, "latin1") : ""),
     type: (text) => void serial.write(text),
     kill: async () => {
-      child.kill("SIGKILL");
-      await ended;
-      process.off("exit", onExit);
+      await end();
       agent.close();
       control.close();
       serial.destroy();
-      if (o.dir === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };
 }

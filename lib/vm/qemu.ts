@@ -28,6 +28,8 @@ export interface MachineOptions {
   /** Further words for QEMU. */
   readonly more?: readonly string[];
   readonly accel: Accel;
+  /** File that takes all that the machine says on its serial port. Default: one in `dir`. */
+  readonly log?: string;
   /** Directory for sockets and what the firmware keeps. */
   readonly dir: string;
 }
@@ -44,6 +46,7 @@ export const files = { console: "serial.log", serial: "serial.sock", control: "q
 /** Makes the files that it names, and returns the command. */
 export function machine(o: MachineOptions): string[] {
   const at = (name: string) => join(o.dir, name);
+  const log = consoleLog(o).replaceAll(",", ",,");
   const found = firmware.find((f) => existsSync(f.code) && existsSync(f.vars));
   if (!found) throw new UserError("vm.firmware", "this machine lacks UEFI firmware for virtual machines", { hint: "sudo apt-get install ovmf" });
   if (!existsSync(at(files.vars))) copyFileSync(found.vars, at(files.vars));
@@ -64,10 +67,14 @@ export function machine(o: MachineOptions): string[] {
     ...credentials.flat(),
     "-qmp", `unix:${at(files.control)},server=on,wait=off`,
     ...(o.display ? ["-device", "virtio-vga", "-display", "gtk", "-device", "usb-kbd", "-device", "usb-tablet"] : ["-display", "none"]),
-    ...(o.terminal ? ["-chardev", `stdio,id=console,mux=on,signal=off,logfile=${at(files.console)}`, "-mon", "chardev=console"] : ["-chardev", `socket,id=console,path=${at(files.serial)},server=on,wait=off,logfile=${at(files.console)}`]),
+    ...(o.terminal ? ["-chardev", `stdio,id=console,mux=on,signal=off,logfile=${log}`, "-mon", "chardev=console"] : ["-chardev", `socket,id=console,path=${at(files.serial)},server=on,wait=off,logfile=${log}`]),
     "-serial", "chardev:console",
     ...(o.more ?? []),
   ];
+}
+
+export function consoleLog({ log, dir }: Pick<MachineOptions, "log" | "dir">): string {
+  return log ?? join(dir, files.console);
 }
 
 export function drives(o: Pick<MachineOptions, "disk" | "keep" | "disks" | "stick">): string[] {

@@ -1,5 +1,5 @@
 // out/NAME.vm.json: how to reach the machine that `debcast vm` has running.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import type { Conf } from "../plan/plan.ts";
@@ -12,13 +12,28 @@ export interface Running {
   readonly user?: string;
 }
 
-export function runningFile(project: Project, name: string): string {
+function runningFile(project: Project, name: string): string {
   return join(project.outDir, `${name}.vm.json`);
 }
 
-export function runningMachine(project: Project, name: string): Running {
+export function record(project: Project, name: string, r: Running): void {
+  mkdirSync(project.outDir, { recursive: true });
+  writeFileSync(runningFile(project, name), JSON.stringify(r));
+}
+
+/** Another machine of that name, started since, stays known. */
+export function forget(project: Project, name: string): void {
   const file = runningFile(project, name);
-  const r = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Running) : undefined;
+  const r = recorded(file);
+  if (r?.pid === process.pid) rmSync(file, { force: true });
+}
+
+function recorded(file: string): Running | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Running) : undefined;
+}
+
+export function runningMachine(project: Project, name: string): Running {
+  const r = recorded(runningFile(project, name));
   if (r && existsSync(`/proc/${r.pid}`)) return r;
   throw new UserError("ssh.none", `no machine of \`${name}\` is running`, { hint: "debcast vm" });
 }

@@ -1,15 +1,16 @@
 // What speaks to a machine, when the machine ends or starts anew meanwhile.
 import { connect, createServer, type Socket } from "node:net";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { UserError } from "../../lib/errors.ts";
 import type { Plan, PlannedScriptlet } from "../../lib/plan/plan.ts";
 import { keptOf } from "../../lib/verbs/vm.ts";
 import { openAgent } from "../../lib/vm/agent.ts";
 import { bootTest } from "../../lib/vm/boottest.ts";
 import { openControl } from "../../lib/vm/control.ts";
-import type { Machine } from "../../lib/vm/machine.ts";
+import { startMachine, type Machine } from "../../lib/vm/machine.ts";
 import { drives } from "../../lib/vm/qemu.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "vm-"));
@@ -241,6 +242,21 @@ describe("a scriptlet's own test", () => {
   test("fails with what it throws when nobody awaits that", async () => {
     expect(await outcomeOf(({ inVm, expect: e }) => void inVm`echo yes`.then((text) => e(text).toBe("no")))).toBe("own: test: expected 'yes' to be 'no' at base/own.ts:7");
   });
+});
+
+test("of a machine that does not start nothing is left", async () => {
+  const before = { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR };
+  const empty = mkdtempSync(join(dir, "empty-"));
+  // Without QEMU; and where there is no firmware either, that is told first.
+  Object.assign(process.env, { PATH: empty, TMPDIR: empty });
+  try {
+    const started = startMachine({ disk: "none.img", keep: false, memory: 64, cpus: 1, disks: [], usb: [], display: false, accel: "tcg" });
+    expect(await started.catch((e: UserError) => e.code)).toMatch(/^vm\.(start|firmware)$/);
+    expect(readdirSync(empty)).toEqual([]);
+  } finally {
+    Object.assign(process.env, before);
+    if (before.TMPDIR === undefined) delete process.env.TMPDIR;
+  }
 });
 
 test("of its disks the machine writes to those that are named for it", () => {
