@@ -77,7 +77,8 @@ const loopback: readonly string[] = ["StrictHostKeyChecking=no", "UserKnownHosts
 
 function virtual(project: Project, conf: string): Device {
   const image = imageName(conf);
-  const { port, user } = runningMachine(project, image);
+  const { port, user, file } = runningMachine(project, image);
+  if (file !== undefined) throw new UserError("ssh.user", `the machine was started from \`${file}\`, whose users debcast does not know`, { hint: `ssh -p ${port} USER@127.0.0.1` });
   if (user === undefined) throw new UserError("ssh.user", `\`${image}\` has no user who could log in`, { hint: 'users: [{ name: "me", sshKeys: ["ssh-ed25519 …"] }],' });
   return { name: "vm", host: `${user}@127.0.0.1`, port, image, protect: [], ssh: loopback };
 }

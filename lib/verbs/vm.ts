@@ -1,9 +1,10 @@
-import { copyFileSync, constants, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, constants, existsSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, parse, relative } from "node:path";
 import { loadConf } from "../conf.ts";
 import { partOf } from "../disk/own.ts";
 import { UserError } from "../errors.ts";
+import type { Emit } from "../events.ts";
 import { imageName } from "../project.ts";
 import { onTerminal, shellQuote } from "../run.ts";
 import { ensureHostPrograms } from "../setup.ts";
@@ -33,11 +34,12 @@ export const verb: Verb = {
     for (const file of disks) if (!existsSync(file)) throw new UserError("vm.absent", `there is no disk \`${file}\``, { hint: `truncate -s 8G ${shellQuote([file])}` });
     await ensureHostPrograms(c.emit, { for: "vm" });
     const name = imageName(c.conf);
-    const built = await diskOf({ project: c.project, conf: c.conf, file: c.args[0], mirrors: c.mirrors, quiet: c.json });
-    const disk = c.options.keep === true ? lasting(built) : built;
+    const file = c.args[0];
+    const built = await diskOf({ project: c.project, conf: c.conf, file, mirrors: c.mirrors, quiet: c.json });
+    const disk = c.options.keep === true ? lasting(built, c.emit) : built;
     const accel = await accelerator(c.emit);
     const sshPort = await freePort();
-    const user = c.args[0] === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
+    const user = file === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
     const dir = mkdtempSync(join(tmpdir(), "vm-"));
     // Also when this process is told to end, which ends the machine.
     const clear = () => {
@@ -46,7 +48,7 @@ export const verb: Verb = {
     };
     process.once("exit", clear);
     try {
-      record(c.project, name, { port: sshPort, pid: process.pid, ...(user !== undefined && { user }) });
+      record(c.project, name, { port: sshPort, pid: process.pid, ...(user !== undefined && { user }), ...(file !== undefined && { file }) });
       c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
       const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks, usb, display: c.options.display === true, terminal: true, accel, dir });
       const status = await onTerminal(argv);
@@ -65,8 +67,9 @@ export function memoryOf(given: string | undefined): number {
 }
 
 /** A copy of the disk that is there from one start to the next. */
-function lasting(file: string): string {
+export function lasting(file: string, emit: Emit): string {
   const to = keptOf(file);
+  if (isOlder(to, file)) emit({ type: "note", text: `it starts from \`${near(to)}\`, which is kept from before and older than \`${near(file)}\`\nrm ${shellQuote([near(to)])}   # and the next start is from the new one` });
   if (!existsSync(to)) {
     const part = partOf(to);
     try {
@@ -76,7 +79,17 @@ function lasting(file: string): string {
       rmSync(part, { force: true });
     }
   }
-  return relative(process.cwd(), to);
+  return near(to);
+}
+
+/** Whether the copy was made of an earlier disk. What the machine writes to it makes it no newer. */
+function isOlder(copy: string, disk: string): boolean {
+  const s = statSync(copy, { throwIfNoEntry: false });
+  return s !== undefined && (s.birthtimeMs || s.mtimeMs) < statSync(disk).mtimeMs;
+}
+
+function near(file: string): string {
+  return relative(process.cwd(), file);
 }
 
 /** Named after the disk that it is a copy of, and of the same form. */

@@ -5,6 +5,7 @@ import { runVerb } from "../child.ts";
 import { UserError } from "../errors.ts";
 import { imageFiles } from "../output/image.ts";
 import { imageName, type Project } from "../project.ts";
+import { shellQuote } from "../run.ts";
 
 export interface DiskWanted {
   readonly project: Project;
@@ -18,6 +19,7 @@ export interface DiskWanted {
 export async function diskOf(o: DiskWanted): Promise<string> {
   if (o.file !== undefined) {
     if (!existsSync(o.file)) throw new UserError("vm.absent", `there is no disk \`${o.file}\``, { hint: "debcast disk -o FILE" });
+    if (o.file.endsWith(".zst")) throw new UserError("vm.packed", `\`${o.file}\` is compressed, and a machine starts from the disk itself`, { hint: `zstd -d --long=27 ${shellQuote([o.file])}` });
     return resolve(o.file);
   }
   const disk = join(o.project.outDir, `${imageName(o.conf)}.img`);

@@ -9,7 +9,10 @@ export interface Running {
   readonly port: number;
   /** Of the debcast that looks after it. */
   readonly pid: number;
+  /** Who may log in, as far as the conf says. */
   readonly user?: string;
+  /** The disk that it was started from, when that is not the conf's own. */
+  readonly file?: string;
 }
 
 function runningFile(project: Project, name: string): string {

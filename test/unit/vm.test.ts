@@ -1,17 +1,21 @@
 // What speaks to a machine, when the machine ends or starts anew meanwhile.
 import { connect, createServer, type Socket } from "node:net";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { UserError } from "../../lib/errors.ts";
 import type { Plan, PlannedScriptlet } from "../../lib/plan/plan.ts";
-import { keptOf } from "../../lib/verbs/vm.ts";
+import type { Project } from "../../lib/project.ts";
+import { devicesOf } from "../../lib/push/devices.ts";
+import { keptOf, lasting } from "../../lib/verbs/vm.ts";
 import { openAgent } from "../../lib/vm/agent.ts";
 import { bootTest } from "../../lib/vm/boottest.ts";
 import { openControl } from "../../lib/vm/control.ts";
+import { diskOf } from "../../lib/vm/disk.ts";
 import { startMachine, type Machine } from "../../lib/vm/machine.ts";
 import { drives } from "../../lib/vm/qemu.ts";
+import { forget, record } from "../../lib/vm/running.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "vm-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -263,6 +267,42 @@ test("of its disks the machine writes to those that are named for it", () => {
   const files = (keep: boolean) => drives({ disk: "out/base.img", keep, disks: ["a,b.qcow2"] }).filter((word) => word.startsWith("if=")).map((word) => word.replace("if=none,", ""));
   expect(files(false)).toEqual(["id=disk0,format=raw,file=out/base.img,snapshot=on,cache=unsafe,discard=unmap", "id=disk1,format=qcow2,file=a,,b.qcow2,cache=writeback,discard=unmap"]);
   expect(files(true)[0]).toBe("id=disk0,format=raw,file=out/base.img,cache=writeback,discard=unmap");
+});
+
+test("what is kept of a disk stays, and it is told when there is a newer one", () => {
+  const disk = join(mkdtempSync(join(dir, "kept-")), "base.img");
+  const said: string[] = [];
+  const start = () => readFileSync(lasting(disk, (e) => void said.push((e as { text: string }).text)), "utf8");
+  writeFileSync(disk, "first");
+  expect([start(), start(), said]).toEqual(["first", "first", []]);
+  writeFileSync(disk, "second");
+  const later = Date.now() / 1000 + 60;
+  utimesSync(disk, later, later);
+  expect(start()).toBe("first");
+  const [kept, built] = [keptOf(disk), disk].map((f) => relative(process.cwd(), f));
+  expect(said).toEqual([`it starts from \`${kept}\`, which is kept from before and older than \`${built}\`\nrm ${kept}   # and the next start is from the new one`]);
+});
+
+test("a disk that is compressed is nothing to start from", async () => {
+  const file = join(dir, "base.img.zst");
+  writeFileSync(file, "");
+  const e = await diskOf({ project: {} as Project, conf: "base", file, mirrors: [], quiet: false }).catch((e: UserError) => e);
+  expect(e).toMatchObject({ message: `\`${file}\` is compressed, and a machine starts from the disk itself`, hint: `zstd -d --long=27 ${file}` });
+});
+
+test("a machine that runs is known by its record, which only it takes away", async () => {
+  const project = { outDir: mkdtempSync(join(dir, "out-")), confDir: dir } as unknown as Project;
+  const device = () => devicesOf(project, ["vm"], "base").then(([d]) => d!.host, (e: UserError) => [e.message, e.hint]);
+  record(project, "base", { port: 2222, pid: process.pid, user: "me" });
+  expect(await device()).toBe("me@127.0.0.1");
+  record(project, "base", { port: 2222, pid: process.pid, file: "old.img" });
+  expect(await device()).toEqual(["the machine was started from `old.img`, whose users debcast does not know", "ssh -p 2222 USER@127.0.0.1"]);
+  record(project, "base", { port: 2222, pid: process.ppid, user: "me" });
+  forget(project, "base");
+  expect(await device()).toBe("me@127.0.0.1");
+  record(project, "base", { port: 2222, pid: process.pid, user: "me" });
+  forget(project, "base");
+  expect(await device()).toEqual(["no machine of `base` is running", "debcast vm"]);
 });
 
 test("what is kept of a disk is named after it", () => {
