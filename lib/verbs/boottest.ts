@@ -8,6 +8,7 @@ import { bootTest, type Result } from "../vm/boottest.ts";
 import { diskOf } from "../vm/disk.ts";
 import { startMachine } from "../vm/machine.ts";
 import { accelerator } from "../vm/qemu.ts";
+import { guestPortOf } from "../vm/running.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 import { memoryOf } from "./vm.ts";
 
@@ -30,7 +31,7 @@ export const verb: Verb = {
     const accel = await accelerator(c.emit);
     const log = join(c.project.outDir, `${imageName(c.conf)}.boot.log`);
     // One that panics and starts anew would be well when it is looked at: it ends instead.
-    const machine = await startMachine({ log, disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel, more: ["-no-reboot"] });
+    const machine = await startMachine({ log, disk, keep: false, memory, cpus: 2, disks: [], usb: [], display: false, accel, guestPort: guestPortOf(conf), more: ["-no-reboot"] });
     try {
       const patience = timeout ?? (accel === "kvm" ? 120 : 600);
       const done = (r: Result) => c.emit({ type: "note", text: line(r) });

@@ -11,7 +11,7 @@ import { ensureHostPrograms } from "../setup.ts";
 import { diskOf } from "../vm/disk.ts";
 import { freePort } from "../vm/machine.ts";
 import { accelerator, machine } from "../vm/qemu.ts";
-import { forget, record, userOf } from "../vm/running.ts";
+import { forget, guestPortOf, record, userOf } from "../vm/running.ts";
 import type { Context, Outcome, Verb } from "./verb.ts";
 
 export const verb: Verb = {
@@ -39,7 +39,9 @@ export const verb: Verb = {
     const disk = c.options.keep === true ? lasting(built, c.emit) : built;
     const accel = await accelerator(c.emit);
     const sshPort = await freePort();
-    const user = file === undefined ? userOf(await loadConf(c.project, c.conf)) : undefined;
+    // Of another disk the conf says nothing.
+    const conf = file === undefined ? await loadConf(c.project, c.conf) : undefined;
+    const user = conf && userOf(conf);
     const dir = mkdtempSync(join(tmpdir(), "vm-"));
     // Also when this process is told to end, which ends the machine.
     const clear = () => {
@@ -50,7 +52,7 @@ export const verb: Verb = {
     try {
       record(c.project, name, { port: sshPort, pid: process.pid, ...(user !== undefined && { user }), ...(file !== undefined && { file }) });
       c.emit({ type: "note", text: `${user ? `debcast ssh   # or ssh -p ${sshPort} ${user}@127.0.0.1` : `ssh -p ${sshPort} USER@127.0.0.1`}\nCtrl-A X ends the machine\n` });
-      const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, disks, usb, display: c.options.display === true, terminal: true, accel, dir });
+      const argv = machine({ disk, keep: c.options.keep === true, memory, cpus: 2, sshPort, ...(conf && { guestPort: guestPortOf(conf) }), disks, usb, display: c.options.display === true, terminal: true, accel, dir });
       const status = await onTerminal(argv);
       return { data: { status }, ...(status !== 0 && { code: 1 }) };
     } finally {

@@ -14,8 +14,10 @@ export interface MachineOptions {
   /** MiB. */
   readonly memory: number;
   readonly cpus: number;
-  /** Port of loopback that leads to the machine's port 22. */
+  /** Port of loopback that leads to the machine's `guestPort`. */
   readonly sshPort: number;
+  /** Where its sshd listens. Default: 22. */
+  readonly guestPort?: number;
   /** Further disks; what is written to them stays. */
   readonly disks: readonly string[];
   /** Host devices `VENDOR:PRODUCT` in hex. */
@@ -60,7 +62,7 @@ export function machine(o: MachineOptions): string[] {
     "-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${found.code}`, "-drive", `if=pflash,unit=1,format=raw,file=${at(files.vars)}`,
     "-device", "qemu-xhci,id=usb",
     ...drives(o),
-    "-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${o.sshPort}-:22`, "-device", "virtio-net-pci,netdev=net0,romfile=",
+    "-netdev", `user,id=net0,hostfwd=tcp:127.0.0.1:${o.sshPort}-:${o.guestPort ?? 22}`, "-device", "virtio-net-pci,netdev=net0,romfile=",
     "-device", "virtio-rng-pci",
     ...o.usb.flatMap((id) => ["-device", `usb-host,vendorid=0x${id.split(":")[0]},productid=0x${id.split(":")[1]}`]),
     "-device", "virtio-serial-pci", "-chardev", `socket,id=agent,path=${at(files.agent)},server=on,wait=off`, "-device", `virtserialport,chardev=agent,name=${portName}`,

@@ -41,6 +41,12 @@ export function runningMachine(project: Project, name: string): Running {
   throw new UserError("ssh.none", `no machine of \`${name}\` is running`, { hint: "debcast vm" });
 }
 
+/** Where its sshd listens. Options are checked only when the plan is made: what is no port is none of ours to tell. */
+export function guestPortOf(conf: Conf): number {
+  const port = conf.options.ssh?.port;
+  return typeof port === "number" ? port : 22;
+}
+
 /** Whoever may log in over the network. */
 export function userOf(conf: Conf): string | undefined {
   const allowed = conf.options.ssh?.allow as readonly string[] | undefined;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { UserError } from "../../lib/errors.ts";
-import type { Plan, PlannedScriptlet } from "../../lib/plan/plan.ts";
+import type { Conf, Plan, PlannedScriptlet } from "../../lib/plan/plan.ts";
 import type { Project } from "../../lib/project.ts";
 import { devicesOf } from "../../lib/push/devices.ts";
 import { keptOf, lasting } from "../../lib/verbs/vm.ts";
@@ -15,7 +15,7 @@ import { openControl } from "../../lib/vm/control.ts";
 import { diskOf } from "../../lib/vm/disk.ts";
 import { startMachine, type Machine } from "../../lib/vm/machine.ts";
 import { drives } from "../../lib/vm/qemu.ts";
-import { forget, record } from "../../lib/vm/running.ts";
+import { forget, guestPortOf, record } from "../../lib/vm/running.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "vm-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -303,6 +303,11 @@ test("a machine that runs is known by its record, which only it takes away", asy
   record(project, "base", { port: 2222, pid: process.pid, user: "me" });
   forget(project, "base");
   expect(await device()).toEqual(["no machine of `base` is running", "debcast vm"]);
+});
+
+test("ssh leads to where the conf has its sshd listen", () => {
+  const port = (options: object) => guestPortOf({ options } as unknown as Conf);
+  expect([port({}), port({ ssh: { allow: ["me"] } }), port({ ssh: { port: 2222 } })]).toEqual([22, 22, 2222]);
 });
 
 test("what is kept of a disk is named after it", () => {
