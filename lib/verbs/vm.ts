@@ -1,8 +1,8 @@
-import { copyFileSync, constants, existsSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, parse, relative } from "node:path";
 import { loadConf } from "../conf.ts";
-import { partOf } from "../disk/own.ts";
+import { copyDisk } from "../disk/copy.ts";
 import { UserError } from "../errors.ts";
 import type { Emit } from "../events.ts";
 import { imageName } from "../project.ts";
@@ -36,7 +36,7 @@ export const verb: Verb = {
     const name = imageName(c.conf);
     const file = c.args[0];
     const built = await diskOf({ project: c.project, conf: c.conf, file, mirrors: c.mirrors, quiet: c.json });
-    const disk = c.options.keep === true ? lasting(built, c.emit) : built;
+    const disk = c.options.keep === true ? await lasting(built, c.emit) : built;
     const accel = await accelerator(c.emit);
     const sshPort = await freePort();
     // Of another disk the conf says nothing.
@@ -69,18 +69,10 @@ export function memoryOf(given: string | undefined): number {
 }
 
 /** A copy of the disk that is there from one start to the next. */
-export function lasting(file: string, emit: Emit): string {
+export async function lasting(file: string, emit: Emit): Promise<string> {
   const to = keptOf(file);
   if (isOlder(to, file)) emit({ type: "note", text: `it starts from \`${near(to)}\`, which is kept from before and older than \`${near(file)}\`\nrm ${shellQuote([near(to)])}   # and the next start is from the new one` });
-  if (!existsSync(to)) {
-    const part = partOf(to);
-    try {
-      copyFileSync(file, part, constants.COPYFILE_FICLONE);
-      renameSync(part, to);
-    } finally {
-      rmSync(part, { force: true });
-    }
-  }
+  if (!existsSync(to)) await copyDisk(file, to);
   return near(to);
 }
 

@@ -83,7 +83,7 @@ export async function planIn(dir: string, name: string): Promise<Plan> {
 }
 
 /** The assertions of boot-test on a running machine; those that failed, by name. */
-export async function failures(machine: Machine, plan: Plan, conf: Partial<Plan["conf"]> = {}): Promise<Record<string, string>> {
-  const results: Result[] = await bootTest({ machine, plan: { ...plan, conf: { ...plan.conf, ...conf } }, patience: 400, done: () => {} });
+export async function failures(machine: Machine, plan: Plan, conf: Partial<Plan["conf"]> = {}, within?: number): Promise<Record<string, string>> {
+  const results: Result[] = await bootTest({ machine, plan: { ...plan, conf: { ...plan.conf, ...conf } }, patience: 400, ...(within !== undefined && { within }), done: () => {} });
   return Object.fromEntries(results.filter((r) => r.error).map((r) => [r.name, r.error!.message]));
 }

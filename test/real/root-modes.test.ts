@@ -33,13 +33,16 @@ for (const mode of ["rw", "overlay", "tmpfs"] as const) {
 
     await m.ask("systemd-run --quiet --unit=bad.service sh -c 'exit 3'; systemd-run --quiet --unit=more.service systemd-socket-activate -l 4444 cat");
     await m.ask("until [ $(systemctl is-active bad.service) = failed ] && grep -q ':115C ' /proc/net/tcp*; do sleep 1; done");
-    const found = await failures(m.machine, plan, { disk: { root: { mode: "rw" }, data: { size: "rest", mount: "/data" } } });
+    const found = await failures(m.machine, plan, { disk: { root: { mode: "rw" }, data: { size: "rest", mount: "/data" } }, listens: [...plan.conf.listens, "tcp:9"] }, 1);
     expect(found).toEqual({
       "is running": "the system is `degraded`",
       "no failed unit": "failed: bad.service",
       "partitions are mounted": "/data is not mounted: there is no partition `data`",
-      "listens where it should": "tcp:4444 listens, and the conf does not say so",
+      "listens where it should": "tcp:4444 listens, and the conf does not say so; tcp:9 does not listen, and the conf says so",
       "root is rw": "/ is overlay on root, and the conf wants `rw`",
+      "multi-user within 1 s": expect.stringMatching(/^it took \d+\.\d s$/),
     });
+    await m.ask("umount /persist");
+    expect((await failures(m.machine, plan))["partitions are mounted"]).toMatchInlineSnapshot();
   });
 }

@@ -269,16 +269,16 @@ test("of its disks the machine writes to those that are named for it", () => {
   expect(files(true)[0]).toBe("id=disk0,format=raw,file=out/base.img,cache=writeback,discard=unmap");
 });
 
-test("what is kept of a disk stays, and it is told when there is a newer one", () => {
+test("what is kept of a disk stays, and it is told when there is a newer one", async () => {
   const disk = join(mkdtempSync(join(dir, "kept-")), "base.img");
   const said: string[] = [];
-  const start = () => readFileSync(lasting(disk, (e) => void said.push((e as { text: string }).text)), "utf8");
+  const start = async () => readFileSync(await lasting(disk, (e) => void said.push((e as { text: string }).text)), "utf8");
   writeFileSync(disk, "first");
-  expect([start(), start(), said]).toEqual(["first", "first", []]);
+  expect([await start(), await start(), said]).toEqual(["first", "first", []]);
   writeFileSync(disk, "second");
   const later = Date.now() / 1000 + 60;
   utimesSync(disk, later, later);
-  expect(start()).toBe("first");
+  expect(await start()).toBe("first");
   const [kept, built] = [keptOf(disk), disk].map((f) => relative(process.cwd(), f));
   expect(said).toEqual([`it starts from \`${kept}\`, which is kept from before and older than \`${built}\`\nrm ${kept}   # and the next start is from the new one`]);
 });
