@@ -15,7 +15,8 @@ run(async ({ copy, write, enable, exists, read }) => {
   // Our own file: /etc/nftables.conf stays the package's, so an update of it has nothing to ask.
   copy("image.nft", "/etc/nftables/");
   const sshd = "/etc/ssh/sshd_config.d/10-image.conf";
-  const ports = options.tcp ?? ((await exists(sshd)) ? [Number(/^Port (\d+)$/m.exec(await read(sshd))![1])] : [22]);
+  const ofSsh = (await exists(sshd)) ? [...(await read(sshd)).matchAll(/^\s*Port\s+(\d+)/gim)].map(([, port]) => Number(port)) : [];
+  const ports = options.tcp ?? (ofSsh.length > 0 ? ofSsh : [22]);
   write("/etc/nftables/ports.nft", ports.length === 0 ? "" : `add rule inet filter input tcp dport { ${ports.join(", ")} } accept\n`);
   copy("ruleset.conf", "/etc/systemd/system/nftables.service.d/");
   enable("nftables.service");

@@ -1,6 +1,6 @@
 // What the host's file system refuses: a disk that is full or fails, a file of somebody else's. Node says it with a stack, as it says a
 // mistake of ours; the user can mend it, and wants to know which file it was.
-import { existsSync, lstatSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync } from "node:fs";
 import { dirname } from "node:path";
 import { UserError } from "./errors.ts";
 import { shellQuote } from "./run.ts";
@@ -34,9 +34,22 @@ export function hostError(e: unknown, o: { path?: string; as?: { code: string; d
   const reason = Object.hasOwn(reasons, code) ? reasons[code]! : undefined;
   const what = o.as?.done ?? (Object.hasOwn(done, syscall) ? done[syscall] : undefined);
   if (e instanceof UserError || !reason || what === undefined) return e;
-  const path = o.path ?? dest ?? said;
-  const near = path === undefined ? undefined : nearestOf(path);
-  return new UserError(o.as?.code ?? "host.file", `${path === undefined ? "a file of this host" : `\`${path}\``} cannot be ${what}: ${reason.why}`, { hint: reason.hint(near), cause: e });
+  const isSource = syscall === "copyfile" && code === "EACCES" && said !== undefined && !readable(said);
+  const path = o.path ?? (isSource ? said : (dest ?? said));
+  // Nobody could tell which file it is, and whose mistake.
+  if (path === undefined && (code === "EISDIR" || code === "ENOTDIR")) return e;
+  // What may be done to a name is up to its directory.
+  const near = path === undefined ? undefined : nearestOf(["unlink", "rmdir", "rm", "rename"].includes(syscall) && code === "EACCES" ? dirname(path) : path);
+  return new UserError(o.as?.code ?? "host.file", `${path === undefined ? "a file of this host" : `\`${path}\``} cannot be ${isSource ? "read" : what}: ${reason.why}`, { hint: reason.hint(near), cause: e });
+}
+
+function readable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function inTheWay(near: string | undefined): string | undefined {

@@ -126,7 +126,7 @@ export function mayWrite(device: BlockDevice, file: string): void {
     accessSync(device.path, constants.R_OK | constants.W_OK);
   } catch {
     const words = shellQuote([`if=${file}`, `of=${device.path}`]);
-    throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: `make the disk as you are, and write it as root:\ndebcast disk\nsudo dd ${words} bs=4M conv=fsync   # or bmaptool copy, which compares` });
+    throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: `make the disk as you are, which is the same without --device, and write it as root:\nsudo dd ${words} bs=4M conv=fsync   # or bmaptool copy, which compares` });
   }
 }
 

@@ -169,7 +169,7 @@ function makeLocalDeb(r: ScriptletRecord, dir: unknown, control: unknown): Local
   const c = (control ?? {}) as { name?: unknown; version?: unknown; depends?: unknown; units?: unknown };
   if (typeof c.name !== "string" || !/^[a-z0-9][a-z0-9+.-]+$/.test(c.name)) throw new UserError("deb.control", `buildDeb("${String(dir)}") has no right package name: \`${String(c.name)}\``);
   if (typeof c.version !== "string" || !isVersion(c.version)) {
-    throw new UserError("deb.control", `buildDeb("${String(dir)}") has no right version: \`${String(c.version)}\``, { hint: "version: \"1.2-3\",   # begins with a digit, and has letters, digits, `.`, `+`, `~` and `-` (man 7 deb-version)" });
+    throw new UserError("deb.control", `buildDeb("${String(dir)}") has no right version: \`${String(c.version)}\``, { hint: "version: \"1.2-3\",   // begins with a digit, and has letters, digits, `.`, `+`, `~` and `-` (man 7 deb-version)" });
   }
   return new LocalDebValue(path, { name: c.name, version: c.version, depends: words(c.depends, "depends"), units: words(c.units, "units") });
 }

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, statSync } from "node:fs";
 import { relative } from "node:path";
 import { UserError } from "../errors.ts";
+import { ownerMap } from "../namespace.ts";
 import { imageFiles, isHalfChanged } from "../output/image.ts";
 import type { Context } from "./verb.ts";
 
@@ -38,10 +39,10 @@ export function imageChanged(name: string): UserError {
 /** What is root's in the image is the builder's on this machine: whoever else reads it would take somebody for root. */
 function checkOwner(image: string): void {
   const { uid } = lstatSync(image);
-  const own = process.getuid!();
-  if (uid === own) return;
-  const root = own === 0;
-  throw new UserError("image.owner", `\`${relative(process.cwd(), image)}\` was built by ${root ? `a user (uid ${uid})` : "somebody else"}, and its owners are right for that user alone`, {
-    hint: root ? "make it as that user, without sudo; a disk that was made so is written by\nsudo dd if=out/NAME.img of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy" : "do it as that user, or have an image of your own: a clone, or a project, of yours",
+  if (uid === process.getuid!()) return;
+  // In the namespaces of a user we are root, and root is nobody.
+  const asRoot = ownerMap() === "root";
+  throw new UserError("image.owner", `\`${relative(process.cwd(), image)}\` was built by ${asRoot ? `a user (uid ${uid})` : "root or another user"}, and its owners are right for whoever built it`, {
+    hint: asRoot ? "make it as that user, without sudo; a disk that was made so is written by\nsudo dd if=out/NAME.img of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy" : "do it as that user, or have an image of your own: a clone, or a project, of yours",
   });
 }

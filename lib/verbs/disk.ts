@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { confNames } from "../conf.ts";
 import { mapDisk, mappedBytes, writeBmap, type BlockMap } from "../disk/bmap.ts";
 import { copyDisk } from "../disk/copy.ts";
 import { described, deviceFor, mayWrite, writeDevice } from "../disk/device.ts";
@@ -14,6 +15,7 @@ import { formatBytes } from "../format.ts";
 import { prepare } from "../prepare.ts";
 import { imageName } from "../project.ts";
 import { diskMark, readImage } from "../push/image.ts";
+import { shellQuote } from "../run.ts";
 import { openSandbox } from "../tools.ts";
 import { confirm } from "./ask.ts";
 import { imageOf } from "./built.ts";
@@ -24,7 +26,7 @@ export const verb: Verb = {
   usage: "disk [-o FILE]",
   summary: "a disk that boots: .img, .img.zst or .qcow2, to be written with dd or bmaptool",
   options: {
-    output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.img" },
+    output: { type: "string", short: "o", value: "FILE", help: "default: out/NAME.img, and out/HOSTNAME.img with --set" },
     set: { type: "string", multiple: true, value: "KEY=VALUE", help: "of this one device: hostname, address, gateway, dns, serial; can be repeated" },
     device: { type: "string", value: "DEV", help: "write it to this disk, after a question" },
     yes: { type: "boolean", help: "ask nothing" },
@@ -35,7 +37,7 @@ export const verb: Verb = {
     const values = parseSet((c.options.set as string[] | undefined) ?? []);
     const rows = c.options.table === undefined ? undefined : parseTable(c.options.table as string);
     if (rows && (c.options.device !== undefined || c.options.output !== undefined || Object.keys(values).length > 0)) throw new UserError("disk.table", "`--table` says what the disks are called and what is in them", { hint: "leave out `-o`, `--set` and `--device`" });
-    const file = c.options.output === undefined ? join(c.project.outDir, fileOf(imageName(c.conf), values)) : resolve(c.options.output as string);
+    const file = c.options.output === undefined ? join(c.project.outDir, fileOf(c, values)) : resolve(c.options.output as string);
     if (kindOf(file) !== "img" && c.options.device !== undefined) throw new UserError("disk.device", "a device is written from an .img", { hint: "leave out `-o`" });
     const p = await prepare(c);
     const image = imageOf(c, p.conf.name);
@@ -56,10 +58,11 @@ export const verb: Verb = {
   },
 };
 
-/** A disk with values of one device is not the one that `vm` and all others start from. */
-function fileOf(name: string, values: DeviceValues): string {
-  if (Object.keys(values).length === 0) return `${name}.img`;
-  return `${values.hostname === undefined || values.hostname === name ? `${name}.set` : values.hostname}.img`;
+/** A disk with values of one device is none that `vm` and all others start from. */
+function fileOf({ project, conf }: Context, { hostname, ...more }: DeviceValues): string {
+  const name = imageName(conf);
+  if (hostname === undefined) return Object.keys(more).length === 0 ? `${name}.img` : `${name}.set.img`;
+  return [...confNames(project), name].includes(hostname) ? `${hostname}.set.img` : `${hostname}.img`;
 }
 
 /** A file, and a device that gets what is in it. */
@@ -73,7 +76,14 @@ async function single(c: Context, m: Making & { file: string; values: DeviceValu
     await stage(c.emit, "disk", () => writeDevice(file, made.map, device, c.emit), () => `${device.path} written and compared`);
     return { text: `${device.path}: ${described(device)}, written and compared`, data: { device: device.path, bytes: layout.bytes, written: made.bytes } };
   }
-  return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made.bytes)} are written`, data: { file, bytes: layout.bytes, written: made.bytes }, next: [`debcast vm`, `sudo dd if=${relative(process.cwd(), file)} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`] };
+  return { text: `${relative(process.cwd(), file)}: ${formatBytes(layout.bytes)}, of which ${formatBytes(made.bytes)} are written`, data: { file, bytes: layout.bytes, written: made.bytes }, next: nextOf(c, file) };
+}
+
+function nextOf(c: Context, file: string): string[] {
+  const word = shellQuote([relative(process.cwd(), file)]);
+  const vm = file === join(c.project.outDir, `${imageName(c.conf)}.img`) ? "debcast vm" : `debcast vm ${word}`;
+  const written = { img: [vm, `sudo dd if=${word} of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy, which is faster`], zst: [`sudo bmaptool copy ${word} /dev/sdX`], qcow2: [vm] };
+  return written[kindOf(file)];
 }
 
 interface Making {
@@ -94,8 +104,8 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
   let map: BlockMap = { ranges: [], bytes: 0 };
   await makeDisk({ ...m.whole, file: raw }, async (part) => {
     await setValues(part, m.values, { ...m.o, mark: await m.o.mark });
-    if (kind !== "qcow2") map = await span(c.emit, "block map", "disk", () => mapDisk(part, m.o.layout, m.file));
     m.stayed();
+    if (kind !== "qcow2") map = await span(c.emit, "block map", "disk", () => mapDisk(part, m.o.layout, m.file));
   });
   mkdirSync(dirname(m.file), { recursive: true });
   if (kind === "zst") await compress(raw, m.file, m.whole.sandbox);
@@ -108,7 +118,7 @@ async function one(c: Context, m: Making & { file: string; values: DeviceValues 
 async function table(c: Context, m: Making & { rows: readonly DeviceValues[] }): Promise<Outcome> {
   const plain = join(m.own, "plain.img");
   await stage(c.emit, "disk", () => makeDisk({ ...m.whole, file: plain }, async () => m.stayed()));
-  const files = m.rows.map((row) => join(c.project.outDir, fileOf(m.name, row)));
+  const files = m.rows.map((row) => join(c.project.outDir, fileOf(c, row)));
   for (const [i, file] of files.entries()) await stage(c.emit, "disk", () => copyWith(m.rows[i]!, { ...m, plain, file }), () => m.rows[i]!.hostname!);
   return { text: files.map((f) => relative(process.cwd(), f)).join("\n"), data: { files } };
 }

@@ -163,8 +163,8 @@ async function make(c: Context, { p, s, settings }: { p: Prepared; s: Prepared; 
     const layout = stickLayout(starts.layout, bytesOf(files), seed);
     let map: BlockMap = { ranges: [], bytes: 0 };
     await makeDisk({ image: own, file, layout, boot: starts.boot, files, sandbox, work: join(work, "disk"), seed }, async (part) => {
-      map = await mapDisk(part, layout, file);
       stayed();
+      map = await mapDisk(part, layout, file);
     });
     writeBmap(file, map);
     return { file, bytes: layout.bytes, written: mappedBytes(map.ranges) };

@@ -196,23 +196,24 @@ function planned(o: TestOptions): Assertion[] {
 async function plannedTest(o: TestOptions, s: PlannedScriptlet, fn: PlannedBootTest["fn"]): Promise<void> {
   const plugged: UsbSerial[] = [];
   const begun: Promise<unknown>[] = [];
+  // A promise of its own: of the one that is waited for here nobody would be told that it failed.
+  const begin = <T>(work: Promise<T>): Promise<T> => {
+    begun.push(work.catch(() => {}));
+    return work.then((value) => value);
+  };
   const strays = watchStrays();
   try {
     await fn({
       inVm: (script, ...words) => {
         const here = new Error();
-        const answer = asking(o, quoted(script, words)).catch((e: unknown) => Promise.reject(e instanceof UserError ? at(e, s.whereOf(here)) : e));
-        begun.push(answer.catch(() => {}));
-        // A promise of its own: of the one that is waited for here nobody would be told that it failed.
-        return answer.then((text) => text);
+        return begin(asking(o, quoted(script, words)).catch((e: unknown) => Promise.reject(e instanceof UserError ? at(e, s.whereOf(here)) : e)));
       },
       expect: (value) => expectation(value),
-      usbSerial: async () => {
-        const serial = await plugSerial(o.machine);
+      usbSerial: () => begin(plugSerial(o.machine).then((serial) => {
         plugged.push(serial);
         return serial;
-      },
-      until,
+      })),
+      until: (look, seconds) => begin(until(look, seconds)),
     });
     await over(begun);
     await strays.told();

@@ -183,7 +183,7 @@ const cuts = Number(process.env.DEBCAST_TEST_CUTS ?? 50);
 test.skipIf(reason)(`${cuts} power cuts while it writes, seed ${seed}`, async () => {
   const random = randomFrom(seed);
   const disk = await copyOf("overlay");
-  const lasts = "findmnt -no SOURCE /persist /var/log; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; tail -n 1 /etc/saved";
+  const lasts = "findmnt -no SOURCE /persist; findmnt -no SOURCE /var/log; cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; tail -n 1 /etc/saved";
   let [up, wipes, first] = [0, 0, ""];
   // One start before the first cut, and one after each.
   for (let cut = 0; cut <= cuts; cut++) {

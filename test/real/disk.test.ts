@@ -119,6 +119,9 @@ test.skipIf(programs.skip || other.skip)("a normal user makes the same bytes, an
   expect(first).toBe(sha256(disk("base.img")));
   await run(["disk"]);
   expect(sha256(join(q.dir, "out/base.img"))).toBe(first);
+  execFileSync("chown", ["0:0", join(q.dir, "image/base")]);
+  expect((await debcast(["tar", "-C", q.dir], { user: name, downloads })).stderr).toContain("was built by root or another user, and its owners are right for whoever built it");
+  execFileSync("chown", [name, join(q.dir, "image/base")]);
   await debcastOk(["clean", "-C", q.dir], { user: name, downloads });
 });
 
@@ -303,7 +306,7 @@ test.skipIf(programs.skip)("mistakes", async () => {
   if (mounts.skip) return;
   chownSync(join(q.dir, "image/none"), 1234, 1234);
   expect((await said(["disk", "-q"])).replace(/`\S*image\/none`/, "`image/none`")).toMatchInlineSnapshot(`
-    "error: \`image/none\` was built by a user (uid 1234), and its owners are right for that user alone
+    "error: \`image/none\` was built by a user (uid 1234), and its owners are right for whoever built it
 
     hint: make it as that user, without sudo; a disk that was made so is written by
           sudo dd if=out/NAME.img of=/dev/sdX bs=4M conv=fsync   # or bmaptool copy

@@ -146,6 +146,7 @@ describe.skipIf(mounts.skip)("persist save and restore", () => {
   writeFileSync(join(image, "etc/keys/deep/a"), "image's\n");
   writeFileSync(join(image, "etc/other"), "image's\n");
   symlinkSync("nowhere", join(image, "etc/link"));
+  symlinkSync("keys", join(image, "etc/linked"));
   const kept = isRoot ? fileSystem("persist", "16M") : "";
   let systems = 0;
   /** One start of the device: / is the image's again. What it says ends with a count of mounted /persist. */
@@ -156,9 +157,9 @@ describe.skipIf(mounts.skip)("persist save and restore", () => {
   };
 
   test("what is saved is there after the next start, and directories are the image's", () => {
-    expect(start("echo own > keys/deep/a; echo own > \"with blank\"; chmod 600 keys/deep/a; sh /dev/persist save /etc/keys/deep/a \"/etc/with blank\" /etc/link")).toEqual({ status: 0, said: "1\n" });
-    expect(start("stat -c \"%a %n\" keys keys/deep keys/deep/a; cat keys/deep/a with\\ blank other; readlink link; echo newer > keys/deep/a; sh /dev/persist save /etc/keys/deep/a")).toEqual({
-      status: 0, said: "700 keys\n755 keys/deep\n600 keys/deep/a\nown\nown\nimage's\nnowhere\n1\n",
+    expect(start("echo own > keys/deep/a; echo own > \"with blank\"; chmod 600 keys/deep/a; echo b > linked/b; mkdir -m 750 fresh; echo c > fresh/c; sh /dev/persist save /etc/keys/deep/a \"/etc/with blank\" /etc/link /etc/linked/b /etc/fresh/c")).toEqual({ status: 0, said: "1\n" });
+    expect(start("stat -c \"%a %n\" keys keys/deep keys/deep/a; cat keys/deep/a with\\ blank other; readlink link; readlink linked; cat keys/b; stat -c %a fresh; cat fresh/c; echo newer > keys/deep/a; sh /dev/persist save /etc/keys/deep/a")).toEqual({
+      status: 0, said: "700 keys\n755 keys/deep\n600 keys/deep/a\nown\nown\nimage's\nnowhere\nkeys\nb\n750\nc\n1\n",
     });
     expect(start("cat keys/deep/a; stat -c %a /persist/etc/keys; ls -A /persist; wc -c < machine-id")).toEqual({ status: 0, said: "newer\n700\netc\nlost+found\n33\n1\n" });
   });

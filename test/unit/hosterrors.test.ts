@@ -47,10 +47,8 @@ test("a full disk, with and without the name of the file", () => {
 test("a directory in the place of a file, and a file in that of a directory", () => {
   writeFileSync(join(dir, "file"), "");
   mkdirSync(join(dir, "directory"));
-  expect([said(thrownBy(() => readFileSync(join(dir, "directory")))), said(thrownBy(() => writeFileSync(join(dir, "directory"), ""))), said(thrownBy(() => mkdirSync(join(dir, "file/below"))))].join("\n\n")).toMatchInlineSnapshot(`
-    "error: a file of this host cannot be read: it is a directory
-
-    error: \`DIR/directory\` cannot be opened: it is a directory
+  expect([said(thrownBy(() => writeFileSync(join(dir, "directory"), ""))), said(thrownBy(() => mkdirSync(join(dir, "file/below"))))].join("\n\n")).toMatchInlineSnapshot(`
+    "error: \`DIR/directory\` cannot be opened: it is a directory
 
     hint: ls -ld DIR/directory   # move it away if it does not belong there
 
@@ -68,6 +66,10 @@ test("a file that may not be written", () => {
 
     hint: chmod u+rwX DIR/theirs   # it is yours"
   `);
+  const removed = Object.assign(new Error("EACCES: permission denied"), { code: "EACCES", syscall: "unlink", path: join(dir, "theirs") });
+  expect(said(removed).split("\n").at(-1)).toBe("hint: chmod u+rwX DIR   # it is yours");
+  const copied = Object.assign(new Error("EACCES: permission denied"), { code: "EACCES", syscall: "copyfile", path: join(dir, "none"), dest: join(dir, "theirs/new") });
+  expect(said(copied).split("\n")[0]).toBe("error: `DIR/none` cannot be read: permission is denied");
 });
 
 test("a thread names the file that it reads", async () => {
@@ -77,6 +79,6 @@ test("a thread names the file that it reads", async () => {
 });
 
 test("all else stays as it is", () => {
-  const others = [thrownBy(() => readFileSync(join(dir, "none"))), new TypeError("x"), new UserError("a", "b"), "text", Object.assign(new Error("connect EACCES"), { code: "EACCES", syscall: "connect" })];
+  const others = [thrownBy(() => readFileSync(join(dir, "none"))), thrownBy(() => readFileSync(dir)), new TypeError("x"), new UserError("a", "b"), "text", Object.assign(new Error("connect EACCES"), { code: "EACCES", syscall: "connect" })];
   for (const e of others) expect(hostError(e)).toBe(e);
 });

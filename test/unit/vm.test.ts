@@ -239,6 +239,11 @@ describe("a scriptlet's own test", () => {
     expect(await outcomeOf(({ inVm }) => void inVm`true`.then(() => inVm`fail`))).toBe(failed);
   });
 
+  test("waits for what it waits for, awaited or not", async () => {
+    expect(await outcomeOf(({ inVm, until, expect: e }) => void until(async () => e(await inVm`echo yes`).toBe("no"), 0.1))).toBe("own: test: expected 'yes' to be 'no' at base/own.ts:7");
+    expect(await outcomeOf(({ inVm, until, expect: e }) => void until(async () => e(await inVm`echo yes`).toBe("yes")))).toBe("own: test: passed");
+  });
+
   test("may expect a command to fail", async () => {
     expect(await outcomeOf(({ inVm }) => inVm`fail`.then(() => {}, () => {}))).toBe("own: test: passed");
   });
