@@ -1,5 +1,5 @@
 // What no program that writes this tree can be faster than, on this machine: decompressing its packages on all cores, copying it, and
-// linking it. And packing it: `debcast tar` beside what one would type.
+// linking it. And packing it, or making a disk of it: `debcast tar` and `debcast disk` beside what one would type.
 import { availableParallelism } from "node:os";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -55,4 +55,20 @@ export async function tarRound({ project, workspace, conf }) {
   for (const path of [ours, theirs]) workspace.aside(path);
   await workspace.purge();
   return { scenario: "tar", seconds: { debcast: own.seconds, "tar | zstd": gnu.seconds }, bytes };
+}
+
+/** mke2fs makes one file system; debcast another one beside it, the table, and the block map with its checksums. */
+export async function diskRound({ project, workspace, conf }) {
+  await project.ready(conf);
+  const [ours, theirs] = [project.out(`${conf}.img`), join(workspace.rivals, "mke2fs.img")];
+  const made = [ours, `${ours}.bmap`, theirs];
+  for (const path of made) workspace.aside(path);
+  const mib = Math.ceil((project.sizes(conf).imageBytes * 1.25) / 2 ** 20) + 256;
+  calm(project.downloads, project.image(conf));
+  const own = await project.disk(conf, ours);
+  calm(project.image(conf));
+  const rival = await run(["mke2fs", "-q", "-t", "ext4", "-d", project.image(conf), theirs, `${mib}M`], { log: workspace.log("mke2fs") });
+  for (const path of made) workspace.aside(path);
+  await workspace.purge();
+  return { scenario: "disk", seconds: { debcast: own.seconds, "mke2fs -d": rival.seconds } };
 }

@@ -1,7 +1,7 @@
 // What is measured, in which order, and what becomes of it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { floorRound, tarRound } from "./floor.mjs";
+import { diskRound, floorRound, tarRound } from "./floor.mjs";
 import { packageGrowth, planGrowth, scriptletGrowth } from "./growth.mjs";
 import { machineFacts } from "./machine.mjs";
 import { openProject } from "./project.mjs";
@@ -13,7 +13,7 @@ import { drawChart } from "./svg.mjs";
 import { openWorkspace } from "./workspace.mjs";
 
 /** Beside the scenarios: name → of which image, or none. */
-const others = { tar: "gateway", floor: "gateway", "growth-packages": undefined, "growth-scriptlets": undefined, "growth-plan": undefined };
+const others = { tar: "gateway", disk: "gateway", floor: "gateway", "growth-packages": undefined, "growth-scriptlets": undefined, "growth-plan": undefined };
 
 const fairness = [
   "The same packages in the same versions on both sides, compared after every build (dpkg's status file); a difference ends the bench.",
@@ -88,6 +88,7 @@ async function images({ report, options, project, workspace, rivals, chosen, say
     if (chosen.scenarios.length > 0) say(`round ${round} of ${options.runs}`);
     results.push(...(await rounds.round(chosen.scenarios, round)));
     if (chosen.others.has("tar")) results.push(await tarRound({ project, workspace, conf: "gateway" }));
+    if (chosen.others.has("disk")) results.push(await diskRound({ project, workspace, conf: "gateway" }));
     if (chosen.others.has("floor")) {
       await project.ready("gateway");
       floors.push(await floorRound({ project, workspace, conf: "gateway" }));

@@ -73,6 +73,7 @@ function openCommands({ dir, downloads, root, workspace }) {
     /** How long it takes without making an image. */
     plan: (conf) => called(`${conf}-plan`, argv("plan", conf)),
     tar: (conf, file) => called(`${conf}-tar`, argv("tar", conf, "-o", file)),
+    disk: (conf, file) => called(`${conf}-disk`, argv("disk", conf, "-o", file)),
     /** Names of the scriptlets, in order. */
     planned(conf) {
       const [program, ...args] = argv("plan", conf, "--json");

@@ -3,10 +3,10 @@ import { floorTitles } from "./floor.mjs";
 
 const own = "debcast";
 
-/** `results`: of ./rounds.mjs and tarRound, all rounds. */
+/** `results`: of ./rounds.mjs, tarRound and diskRound, all rounds. */
 export function summary({ scenarios, results, floors }) {
-  const tar = { name: "tar", image: "gateway", title: "packed as .tar.zst" };
-  const rows = [...scenarios, tar].map((s) => row(s, results.filter((r) => r.scenario === s.name))).filter((r) => r !== undefined);
+  const others = [{ name: "tar", image: "gateway", title: "packed as .tar.zst" }, { name: "disk", image: "gateway", title: "a disk of it" }];
+  const rows = [...scenarios, ...others].map((s) => row(s, results.filter((r) => r.scenario === s.name))).filter((r) => r !== undefined);
   return { scenarios: rows, floor: floorRows(floors) };
 }
 
