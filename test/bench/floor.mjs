@@ -67,7 +67,7 @@ export async function diskRound({ project, workspace, conf }) {
   calm(project.downloads, project.image(conf));
   const own = await project.disk(conf, ours);
   calm(project.image(conf));
-  const rival = await run(["mke2fs", "-q", "-t", "ext4", "-d", project.image(conf), theirs, `${mib}M`], { log: workspace.log("mke2fs") });
+  const rival = await run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", project.image(conf), theirs, `${mib}M`], { log: workspace.log("mke2fs") });
   for (const path of made) workspace.aside(path);
   await workspace.purge();
   return { scenario: "disk", seconds: { debcast: own.seconds, "mke2fs -d": rival.seconds } };
