@@ -34,7 +34,7 @@ export function hostError(e: unknown, o: { path?: string; as?: { code: string; d
   const reason = Object.hasOwn(reasons, code) ? reasons[code]! : undefined;
   const what = o.as?.done ?? (Object.hasOwn(done, syscall) ? done[syscall] : undefined);
   if (e instanceof UserError || !reason || what === undefined) return e;
-  const isSource = syscall === "copyfile" && code === "EACCES" && said !== undefined && !readable(said);
+  const isSource = syscall === "copyfile" && code === "EACCES" && said !== undefined && !mayAccess(said, constants.R_OK);
   const path = o.path ?? (isSource ? said : (dest ?? said));
   // Nobody could tell which file it is, and whose mistake.
   if (path === undefined && (code === "EISDIR" || code === "ENOTDIR")) return e;
@@ -43,9 +43,10 @@ export function hostError(e: unknown, o: { path?: string; as?: { code: string; d
   return new UserError(o.as?.code ?? "host.file", `${path === undefined ? "a file of this host" : `\`${path}\``} cannot be ${isSource ? "read" : what}: ${reason.why}`, { hint: reason.hint(near), cause: e });
 }
 
-function readable(path: string): boolean {
+/** `mode`: of constants of node:fs, such as R_OK. */
+export function mayAccess(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.R_OK);
+    accessSync(path, mode);
     return true;
   } catch {
     return false;

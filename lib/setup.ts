@@ -1,8 +1,9 @@
 // The host programs that debcast cannot do without, each with its reason, and how the missing ones come.
-import { accessSync, constants, existsSync } from "node:fs";
+import { constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Emit } from "./events.ts";
 import { UserError } from "./errors.ts";
+import { mayAccess } from "./hosterrors.ts";
 import { run } from "./run.ts";
 
 /** What wants more than every build does. */
@@ -58,7 +59,7 @@ function thisHost(): Host {
 
 export function missingPrograms(host: Pick<Host, "root" | "path" | "for">): HostProgram[] {
   const dirs = host.path.split(delimiter).filter((d) => d !== "");
-  const has = (command: string) => (command.startsWith("/") ? existsSync(command) : dirs.some((d) => executable(join(d, command))));
+  const has = (command: string) => (command.startsWith("/") ? existsSync(command) : dirs.some((d) => mayAccess(join(d, command), constants.X_OK)));
   const wanted = (p: HostProgram) => p.when === undefined || (p.when === "not root" ? !host.root : host.for === p.when || (host.for === "push" && p.when === "ssh"));
   return hostPrograms.filter((p) => wanted(p) && !p.commands.some(has));
 }
@@ -67,15 +68,6 @@ function lacking(missing: readonly HostProgram[], command: string): UserError {
   return new UserError("set-up.missing", `this machine lacks ${missing.map((p) => `\`${p.commands[0]!.startsWith("/") ? p.package : p.commands[0]}\` (${p.why})`).join(", ")}`, {
     hint: `${command} ${missing.map((p) => p.package).join(" ")}`,
   });
-}
-
-function executable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A machine that has just started may be busy with upgrades of its own: their lock is waited for. */

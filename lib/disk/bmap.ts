@@ -74,7 +74,7 @@ export async function mapDisk(file: string, layout: Layout, becomes: string): Pr
 }
 
 /** Where bmaptool looks for it. */
-export function bmapOf(disk: string): string {
+function bmapOf(disk: string): string {
   return `${disk}.bmap`;
 }
 

@@ -1,11 +1,12 @@
 // A disk image written straight to a device: all that its map has, read back and compared. Whatever is mounted, in use, or holds the
 // running system is refused, first by what lsblk says and then by the kernel (O_EXCL).
 import { createHash } from "node:crypto";
-import { accessSync, closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import type { Emit } from "../events.ts";
 import { UserError } from "../errors.ts";
 import { formatBytes } from "../format.ts";
+import { mayAccess } from "../hosterrors.ts";
 import { run, shellQuote } from "../run.ts";
 import { blockSize, mappedBytes, type BlockMap, type Range } from "./bmap.ts";
 import { sectorSize } from "./layout.ts";
@@ -122,12 +123,9 @@ export async function writeDevice(file: string, map: BlockMap, device: BlockDevi
 
 /** Throws when it may not be written to, by whoever this is. `file` is what would be. */
 export function mayWrite(device: BlockDevice, file: string): void {
-  try {
-    accessSync(device.path, constants.R_OK | constants.W_OK);
-  } catch {
-    const words = shellQuote([`if=${file}`, `of=${device.path}`]);
-    throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: `make the disk as you are, which is the same without --device, and write it as root:\nsudo dd ${words} bs=4M conv=fsync   # or bmaptool copy, which compares` });
-  }
+  if (mayAccess(device.path, constants.R_OK | constants.W_OK)) return;
+  const words = shellQuote([`if=${file}`, `of=${device.path}`]);
+  throw new UserError("device.access", `you may not write to \`${device.path}\``, { hint: `make the disk as you are, which is the same without --device, and write it as root:\nsudo dd ${words} bs=4M conv=fsync   # or bmaptool copy, which compares` });
 }
 
 function open(device: BlockDevice): number {

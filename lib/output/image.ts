@@ -3,7 +3,7 @@
 // out/NAME.state.json says which layers it was made of, and out/NAME.photo what the file system said of it then. So only paths of
 // layers that differ are touched, and edits made by hand are found. While the tree is being changed there is no state: after a
 // kill in that moment it is made anew.
-import { existsSync, lstatSync, lutimesSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, lutimesSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pathsOf } from "../layers/delta.ts";
 import { differences, photo, records, type Photo } from "../layers/photo.ts";
@@ -203,6 +203,12 @@ export function beginChange(f: ImageFiles): void {
   mkdirSync(dirname(f.state), { recursive: true });
   writeFileSync(changing(f), "");
   for (const file of [f.state, f.photo]) rmSync(file, { force: true });
+}
+
+/** Says which build made the image last. ctime alone goes by ticks of some milliseconds. */
+export function lastBuild(f: ImageFiles): string {
+  const photo = statSync(f.photo, { bigint: true, throwIfNoEntry: false });
+  return photo === undefined ? "" : `${photo.ino} ${photo.ctimeNs}`;
 }
 
 /** Whether a build was ended while it changed the image. */

@@ -4,10 +4,11 @@
 // but the directory of its socket, and so may run in a user namespace, where ssh would look for root's home. The directory says
 // how it stands: `socket` once it is up, `log` with what ssh says, `ended` when ssh is no more. ssh ends with the process that dialled.
 import type { ChildProcess } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { mayAccess } from "../hosterrors.ts";
 import { shellQuote, start } from "../run.ts";
 import type { Device } from "./devices.ts";
 import { failureOf, lost, rootRefused } from "./sshfailures.ts";
@@ -226,16 +227,7 @@ const dialled = new Map<string, () => Promise<void>>();
 
 /** The path of a socket is short, so it cannot lie in the project. */
 function runtimeDir(): string {
-  return [process.env.XDG_RUNTIME_DIR, tmpdir()].find((dir) => dir && dir.length <= 40 && writable(dir)) ?? "/tmp";
-}
-
-function writable(dir: string): boolean {
-  try {
-    accessSync(dir, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return [process.env.XDG_RUNTIME_DIR, tmpdir()].find((dir) => dir && dir.length <= 40 && mayAccess(dir, constants.W_OK)) ?? "/tmp";
 }
 
 /** Removes our directories of processes that were killed. */

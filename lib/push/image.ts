@@ -1,11 +1,11 @@
 // An image as it is pushed: what is in it, whose its paths are, which step made them. Read once, however many devices get it.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import { packagesOf } from "../inspect/packages.ts";
 import { readMade, type Made } from "../made.ts";
-import { imageFiles, isHalfChanged } from "../output/image.ts";
+import { imageFiles, isHalfChanged, lastBuild } from "../output/image.ts";
 import type { Project } from "../project.ts";
 import { asBytes, takeInventory } from "./inventory.ts";
 import { keep, type Kept } from "./kept.ts";
@@ -35,8 +35,7 @@ export async function readImage(project: Project, name: string): Promise<PushIma
   if (!existsSync(files.image) || isHalfChanged(files)) throw new UserError("image.absent", `\`${name}\` has not been built`, { hint: "debcast image" });
   const dir = files.image;
   const memory = join(project.outDir, `${name}.inventory`);
-  const builtAt = () => statSync(files.photo, { bigint: true, throwIfNoEntry: false })?.ctimeNs;
-  const built = builtAt();
+  const built = lastBuild(files);
   const inventory = await takeInventory(dir, memory);
   const whole: Kept = { ...inventory, packages: versionsIn(dir) };
   keep(project.downloads, whole);
@@ -47,7 +46,7 @@ export async function readImage(project: Project, name: string): Promise<PushIma
     name, dir, downloads: project.downloads, inventory: whole, made, units: unitsOf(dir, whole.items),
     lock: existsSync(lock) ? createHash("sha256").update(readFileSync(lock)).digest("hex") : "",
     owns: (path) => (owned ??= new Set([...shippedIn(dir), ...made.map((m) => asBytes(m.path))])).has(path),
-    isStill: async () => !isHalfChanged(files) && (builtAt() === built || (existsSync(dir) && (await takeInventory(dir, memory)).id === inventory.id)),
+    isStill: async () => !isHalfChanged(files) && (lastBuild(files) === built || (existsSync(dir) && (await takeInventory(dir, memory)).id === inventory.id)),
   };
 }
 

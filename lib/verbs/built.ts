@@ -1,9 +1,9 @@
 // The image that a verb works on, which has to be there, whole, of whoever asks, and the same until the verb is done with it.
-import { existsSync, lstatSync, statSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { relative } from "node:path";
 import { UserError } from "../errors.ts";
 import { ownerMap } from "../namespace.ts";
-import { imageFiles, isHalfChanged } from "../output/image.ts";
+import { imageFiles, isHalfChanged, lastBuild } from "../output/image.ts";
 import type { Context } from "./verb.ts";
 
 export interface BuiltImage {
@@ -18,15 +18,11 @@ export function imageOf(c: Context, name: string): BuiltImage {
   if (!existsSync(files.image)) throw new UserError("image.absent", `\`${name}\` has not been built`, { hint: "debcast image" });
   if (isHalfChanged(files)) throw new UserError("image.not-whole", `\`${name}\` is not whole: a build was ended while it brought the image up to date`, { hint: "debcast image" });
   checkOwner(files.image);
-  const last = () => {
-    const photo = statSync(files.photo, { bigint: true, throwIfNoEntry: false });
-    return `${photo?.ino} ${photo?.ctimeNs}`;
-  };
-  const before = last();
+  const before = lastBuild(files);
   return {
     dir: files.image,
     stayed: () => {
-      if (!isHalfChanged(files) && last() === before) return;
+      if (!isHalfChanged(files) && lastBuild(files) === before) return;
       throw imageChanged(name);
     },
   };
